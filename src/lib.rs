@@ -1,0 +1,3 @@
+//! Sidewheel: the wheel server that rides beside Caddy. ARCHITECTURE.md draws the rooms.
+
+pub mod names;

@@ -1,0 +1,133 @@
+use std::fmt;
+
+/// A SHA-256 digest, the address of a file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sha256([u8; 32]);
+
+/// The first 16 hex digits of a [`Sha256`]: what devpi's `+f/{3}/{13}/` URLs carry.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DigestPrefix([u8; 8]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 digest in hex")]
+pub struct DigestError;
+
+impl Sha256 {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads 64 hex digits of either case.
+    pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
+        unhex(hex.as_bytes()).map(Self)
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The digest as 64 lower-case hex digits.
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    pub fn prefix(&self) -> DigestPrefix {
+        let mut prefix = [0; 8];
+        prefix.copy_from_slice(&self.0[..8]);
+        DigestPrefix(prefix)
+    }
+}
+
+impl DigestPrefix {
+    /// Reads the two directories of a `+f` URL: 3 and 13 lower-case hex digits.
+    pub fn from_directories(three: &str, thirteen: &str) -> Result<Self, DigestError> {
+        if three.len() != 3 || thirteen.len() != 13 {
+            return Err(DigestError);
+        }
+        let mut joined = [0; 16];
+        joined[..3].copy_from_slice(three.as_bytes());
+        joined[3..].copy_from_slice(thirteen.as_bytes());
+        if joined.iter().any(u8::is_ascii_uppercase) {
+            return Err(DigestError);
+        }
+        unhex(&joined).map(Self)
+    }
+
+    /// `aaa/bbbbbbbbbbbbb`, as in a `+f` URL.
+    pub fn directories(&self) -> String {
+        let mut hex = hex(&self.0);
+        hex.insert(3, '/');
+        hex
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)] as char);
+        out.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+    out
+}
+
+fn unhex<const N: usize>(hex: &[u8]) -> Result<[u8; N], DigestError> {
+    if hex.len() != N * 2 {
+        return Err(DigestError);
+    }
+    let digit = |byte: u8| (byte as char).to_digit(16).ok_or(DigestError);
+    let mut out = [0; N];
+    for (slot, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
+        *slot = ((digit(pair[0])? << 4) | digit(pair[1])?) as u8;
+    }
+    Ok(out)
+}
+
+impl fmt::Display for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for DigestPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.directories())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refuses_wrong_lengths_digits_and_case() {
+        for hex in ["", "0", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+            assert_eq!(Sha256::from_hex(hex), Err(DigestError));
+        }
+        assert!(DigestPrefix::from_directories("abc", "0123456789abc").is_ok());
+        for (three, thirteen) in
+            [("ABC", "0123456789abc"), ("ab", "0123456789abc"), ("abc", "0123456789ab"), ("é1", "0123456789abc")]
+        {
+            assert_eq!(DigestPrefix::from_directories(three, thirteen), Err(DigestError));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn hex_goes_there_and_back(bytes: [u8; 32]) {
+            let digest = Sha256::from_bytes(bytes);
+            prop_assert_eq!(Sha256::from_hex(&digest.to_hex()), Ok(digest));
+            let directories = digest.prefix().directories();
+            let (three, thirteen) = directories.split_once('/').unwrap();
+            prop_assert_eq!(DigestPrefix::from_directories(three, thirteen), Ok(digest.prefix()));
+            prop_assert!(digest.to_hex().starts_with(&directories.replace('/', "")));
+        }
+    }
+}
