@@ -43,12 +43,12 @@ impl DistFilename {
         if raw.is_empty() || raw.len() > FILENAME_BYTES_MAX || raw.starts_with('.') || !raw.bytes().all(visible) {
             return Err(FilenameError::Characters);
         }
-        let has = |extension: &&str| raw.len() > extension.len() && raw.ends_with(**extension);
+        let has = |extension: &&str| raw.len() > extension.len() && raw.ends_with(*extension);
         let kind = if has(&".whl") {
             DistKind::Wheel
-        } else if SDIST_EXTENSIONS.iter().any(|e| has(&e)) {
+        } else if SDIST_EXTENSIONS.iter().any(has) {
             DistKind::Sdist
-        } else if BINARY_EXTENSIONS.iter().any(|e| has(&e)) {
+        } else if BINARY_EXTENSIONS.iter().any(has) {
             DistKind::Other
         } else {
             return Err(FilenameError::Extension);
