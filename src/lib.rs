@@ -1,3 +1,5 @@
 //! Sidewheel: the wheel server that rides beside Caddy. ARCHITECTURE.md draws the rooms.
 
+pub mod cache;
+pub mod clock;
 pub mod names;

@@ -1,0 +1,16 @@
+//! Bytes at rest and in motion: memory, files on disk, and files that are still arriving.
+//!
+//! Enters: a key and somebody's fetch. Leaves: memory bytes, a whole file, or a reader of a growing file.
+//! Must not know: who fetches and why, what a project is, users, HTTP.
+
+mod calls;
+mod disk;
+mod flight;
+mod memory;
+mod spool;
+
+pub use calls::Calls;
+pub use disk::{Disk, DiskError, DiskFile, LockError, TempFile};
+pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
+pub use memory::{Memory, Weigh};
+pub use spool::{Spool, SpoolError};

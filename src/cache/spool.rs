@@ -1,0 +1,81 @@
+use super::{Disk, DiskError, DiskFile, TempFile};
+use crate::names::Sha256;
+use bytes::Bytes;
+use sha2::Digest;
+use std::fs::File;
+use std::sync::Arc;
+
+/// A file on its way to the disk: written and hashed in order, published only when the digest agrees.
+///
+/// All methods block; they run on a thread that may.
+pub struct Spool {
+    temp: TempFile,
+    hasher: sha2::Sha256,
+    written: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    #[error("the digest is {found}, not {expected}")]
+    WrongDigest { expected: Sha256, found: Sha256 },
+    #[error("{found} bytes arrived, not {expected}")]
+    WrongSize { expected: u64, found: u64 },
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl Spool {
+    pub fn create(disk: &Disk) -> Result<Self, DiskError> {
+        Ok(Self { temp: disk.create_temp()?, hasher: sha2::Sha256::new(), written: 0 })
+    }
+
+    /// What followers read while it grows.
+    pub fn file(&self) -> Arc<File> {
+        self.temp.file()
+    }
+
+    /// Appends the pieces; the bytes written. On an error nothing of a piece counts as written.
+    pub fn write(&mut self, pieces: &[Bytes]) -> Result<u64, DiskError> {
+        let before = self.written;
+        for piece in pieces {
+            self.temp.write_at(piece, self.written)?;
+            self.hasher.update(piece);
+            self.written += piece.len() as u64;
+        }
+        Ok(self.written - before)
+    }
+
+    /// Forgets what was written.
+    pub fn rewind(&mut self) -> Result<(), DiskError> {
+        self.temp.truncate()?;
+        self.hasher = sha2::Sha256::new();
+        self.written = 0;
+        Ok(())
+    }
+
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// The digest so far.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::from_bytes(self.hasher.clone().finalize().into())
+    }
+
+    /// Checks what arrived against what was promised.
+    pub fn verify(&self, size: Option<u64>, digest: Option<Sha256>) -> Result<Sha256, SpoolError> {
+        if let Some(expected) = size.filter(|&size| size != self.written) {
+            return Err(SpoolError::WrongSize { expected, found: self.written });
+        }
+        let found = self.digest();
+        match digest.filter(|&digest| digest != found) {
+            Some(expected) => Err(SpoolError::WrongDigest { expected, found }),
+            None => Ok(found),
+        }
+    }
+
+    /// Gives the file its final name. Call [`Spool::verify`] first; `digest` is what it returned.
+    pub fn publish(self, disk: &Disk, digest: Sha256) -> Result<DiskFile, DiskError> {
+        disk.adopt(self.temp, digest)
+    }
+}
