@@ -1,0 +1,76 @@
+use super::*;
+use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
+
+fn index() -> IndexName {
+    IndexName::parse("root/pypi").unwrap()
+}
+
+fn digest(byte: u8) -> Sha256 {
+    Sha256::from_bytes([byte; 32])
+}
+
+#[tokio::test]
+async fn documents_survive_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let key = DocumentKey { index: index(), kind: DocumentKind::Page, name: "demo".into() };
+    let document = Document {
+        fetched: 7,
+        etag: Some("\"x\"".into()),
+        last_modified: None,
+        last_serial: Some(9),
+        digest: digest(1),
+        url: "https://index.example/simple/demo/".into(),
+        body: b"{}".repeat(10_000),
+    };
+    let store = Store::open(data.path()).await.unwrap();
+    assert_eq!(store.document(&key).await.unwrap(), None);
+    store.put_document(&key, &document).await.unwrap();
+    store.close().await;
+    let store = Store::open(data.path()).await.unwrap();
+    assert_eq!(store.document(&key).await.unwrap(), Some(document));
+    assert_eq!(store.document_names(&index(), DocumentKind::Page).await.unwrap(), ["demo"]);
+    assert_eq!(store.document_names(&index(), DocumentKind::List).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_books_of_the_cache_add_up() {
+    let store = Store::in_memory().await.unwrap();
+    for byte in 1..=3 {
+        store.put_blob(&digest(byte), 100, u64::from(byte)).await.unwrap();
+    }
+    store.touch_blobs(&[(digest(1), 50)]).await.unwrap();
+    store.put_blobs(&[(digest(2), 100)], 99).await.unwrap();
+    assert_eq!(store.blob_totals().await.unwrap(), (3, 300));
+    assert_eq!(store.oldest_blobs(2).await.unwrap(), [(digest(2), 100), (digest(3), 100)]);
+    store.remove_blobs(&[digest(2)]).await.unwrap();
+    assert_eq!(store.blob_totals().await.unwrap(), (2, 200));
+}
+
+#[tokio::test]
+async fn what_lies_in_a_file_goes_with_it() {
+    let store = Store::in_memory().await.unwrap();
+    let project = ProjectName::parse("demo").unwrap();
+    let file = DistFilename::parse("demo-1.0-py3-none-any.whl").unwrap();
+    let row = MetadataRow { filename: file.to_string(), wheel: digest(1), sha256: digest(2), size: 5 };
+    store.put_metadata(&index(), &project, &row).await.unwrap();
+    store.put_unhashed(&index(), "https://files.example/x.whl", &digest(2), 5).await.unwrap();
+    assert_eq!(store.metadata(&index(), &project, &file).await.unwrap(), Some(row.clone()));
+    assert_eq!(store.project_metadata(&index(), &project).await.unwrap(), [row]);
+    assert!(store.unhashed(&index(), "https://files.example/x.whl").await.unwrap().is_some());
+    store.remove_blobs(&[digest(2)]).await.unwrap();
+    assert_eq!(store.metadata(&index(), &project, &file).await.unwrap(), None);
+    assert_eq!(store.unhashed(&index(), "https://files.example/x.whl").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_newer_layout_and_a_damaged_file_are_refused_by_name() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path()).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&store.pool).await.unwrap();
+    store.close().await;
+    let error = Store::open(data.path()).await.err().unwrap().to_string();
+    assert!(error.contains("newer sidewheel") && error.contains("sidewheel.db"), "{error}");
+    std::fs::write(data.path().join("sidewheel.db"), b"not a database, not a database").unwrap();
+    let error = Store::open(data.path()).await.err().unwrap().to_string();
+    assert!(error.contains("move it away"), "{error}");
+}
