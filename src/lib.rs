@@ -2,5 +2,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod index;
+pub mod metrics;
 pub mod names;
 pub mod store;

@@ -282,7 +282,7 @@ impl<K: Eq + Hash + Clone> Leader<K> {
     }
 
     /// The file is whole, verified, and under its final name: who comes now finds it there.
-    pub fn finish(self, file: Option<DiskFile>) {
+    pub fn finish(&self, file: Option<DiskFile>) {
         if let Some(file) = file {
             *self.file.lock() = Some(file.file);
         }
@@ -291,7 +291,7 @@ impl<K: Eq + Hash + Clone> Leader<K> {
     }
 
     /// Wakes everybody with `why`; who asks next starts anew.
-    pub fn fail(self, why: Failure) {
+    pub fn fail(&self, why: Failure) {
         self.claim.release();
         self.state.send_modify(|s| s.fail(why));
     }
