@@ -1,1 +1,224 @@
+//! The journeys: a page, a file, its metadata, the list of projects. The only room that knows store, cache and
+//! upstream.
+//!
+//! Enters: an index's name and a typed wish. Leaves: a page, a file, or an [`IndexError`].
+//! Must not know: statuses, markup, multipart, Pingora.
+
+mod backfill;
+mod body;
+mod errors;
+mod files;
+mod fill;
+mod janitor;
+mod keys;
+mod list;
+mod metadata;
+mod mirror;
+mod pages;
+mod pass;
+mod refresh;
+mod render;
+mod states;
 pub mod wheel;
+mod writer;
+
+pub use body::{FileBody, Piece, Shared};
+pub use errors::IndexError;
+pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
+pub use keys::{Base, FileKey, PageKey, Place};
+pub use list::{ListAnswer, ListAsk};
+pub use mirror::Mirror;
+pub use pages::{PageAnswer, PageAsk, page_of};
+pub use render::RenderedPage;
+
+use crate::cache::{Calls, Disk, Flights, Memory};
+use crate::clock::Clock;
+use crate::metrics::{Level, Metrics};
+use crate::names::IndexName;
+use crate::store::{DocumentKey, Store};
+use keys::{FlightKey, Key, MetadataKey, Value};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::sync::{Notify, Semaphore};
+
+/// What an [`Index`] is made of.
+pub struct Parts {
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub store: Store,
+    pub disk: Disk,
+    pub mirrors: Vec<Mirror>,
+    /// Bytes of memory for pages and files together.
+    pub memory_bytes: u64,
+    /// Bytes of files on the disk.
+    pub disk_bytes: u64,
+    pub offline: bool,
+    /// Whether metadata that upstream does not offer is got before anybody asks.
+    pub backfill: bool,
+}
+
+/// The handle on all journeys; cheap to clone.
+#[derive(Clone)]
+pub struct Index(Arc<House>);
+
+/// What the journeys share.
+struct House {
+    me: Weak<House>,
+    clock: Clock,
+    metrics: Metrics,
+    store: Store,
+    disk: Arc<Disk>,
+    memory: Memory<Key, Value>,
+    states: states::States,
+    refreshes: Calls<DocumentKey, pages::Refreshed>,
+    renders: Calls<PageKey, Result<Arc<RenderedPage>, IndexError>>,
+    lists: Calls<IndexName, list::Fetched>,
+    metadata_calls: Calls<MetadataKey, metadata::Got>,
+    flights: Flights<FlightKey>,
+    mirrors: BTreeMap<IndexName, Arc<Mirror>>,
+    offline: bool,
+    backfill: bool,
+    disk_bytes_max: u64,
+    books: janitor::Books,
+    /// Wakes the janitor before its round.
+    tidy: Arc<Notify>,
+    making_room: tokio::sync::Mutex<()>,
+    /// One file at a time is read into memory: what is being read counts in no budget yet.
+    loading: Arc<Semaphore>,
+    /// Pages that are parsed, rendered or compressed at the same time.
+    kitchen: Arc<Semaphore>,
+    backfilling: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+/// Threads that parse, render and compress at once. A page of 40,000 files takes tens of megabytes while it is worked
+/// on; two keep both cores busy and the memory bounded.
+const KITCHEN_MAX: usize = 2;
+
+/// The part of the memory budget that is the cache's own; the rest is for what is under way.
+const CACHE_PERCENT: u64 = 80;
+
+impl Index {
+    /// Puts the parts together and starts the janitor. A request passes here in this order: memory; the document's
+    /// state and, if need be, one shared refresh; the database; for files the disk, then a flight.
+    pub fn new(parts: Parts) -> Self {
+        let house = Arc::new_cyclic(|me| House {
+            me: Weak::clone(me),
+            clock: parts.clock,
+            metrics: parts.metrics,
+            store: parts.store,
+            disk: Arc::new(parts.disk),
+            memory: Memory::new(parts.memory_bytes / 100 * CACHE_PERCENT),
+            states: states::States::new(),
+            refreshes: Calls::new(),
+            renders: Calls::new(),
+            lists: Calls::new(),
+            metadata_calls: Calls::new(),
+            flights: Flights::new(),
+            mirrors: parts.mirrors.into_iter().map(|mirror| (mirror.name.clone(), Arc::new(mirror))).collect(),
+            offline: parts.offline,
+            backfill: parts.backfill,
+            disk_bytes_max: parts.disk_bytes,
+            books: janitor::Books::default(),
+            tidy: Arc::new(Notify::new()),
+            making_room: tokio::sync::Mutex::new(()),
+            loading: Arc::new(Semaphore::new(1)),
+            kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
+            backfilling: Arc::new(Semaphore::new(backfill::PAGES_MAX)),
+            stopping: AtomicBool::new(false),
+        });
+        tokio::spawn(Arc::clone(&house).keep_books());
+        Self(house)
+    }
+
+    /// A page that is rendered, current and fresh: the whole of the hot journey.
+    pub fn hot_page(&self, key: &PageKey) -> Option<Arc<RenderedPage>> {
+        let page = self.0.held(key)?;
+        (page.is_current() && page.state.is_fresh(self.0.clock.ticks())).then_some(page)
+    }
+
+    pub async fn page(&self, ask: PageAsk) -> Result<PageAnswer, IndexError> {
+        self.0.page(ask).await
+    }
+
+    /// A file whose bytes are in memory.
+    pub fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
+        self.0.hot_file(key)
+    }
+
+    pub async fn file(&self, ask: FileAsk) -> Result<FileAnswer, IndexError> {
+        self.0.file(ask).await
+    }
+
+    pub async fn metadata(&self, ask: FileAsk) -> Result<FileAnswer, IndexError> {
+        self.0.metadata(ask).await
+    }
+
+    pub async fn list(&self, ask: ListAsk) -> Result<ListAnswer, IndexError> {
+        self.0.list(ask).await
+    }
+
+    pub fn has_index(&self, name: &IndexName) -> bool {
+        self.0.mirrors.contains_key(name)
+    }
+
+    /// The indexes, by name.
+    pub fn names(&self) -> impl Iterator<Item = &IndexName> {
+        self.0.mirrors.keys()
+    }
+
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), IndexError> {
+        self.0.store.blob_totals().await?;
+        Ok(())
+    }
+
+    /// Sets the levels in the metrics.
+    pub fn measure(&self) {
+        let house = &self.0;
+        let levels = [
+            (Level::MemoryBytes, house.memory.bytes()),
+            (Level::MemoryCapacityBytes, house.memory.capacity()),
+            (Level::DiskBytes, house.disk_bytes()),
+            (Level::DiskCapacityBytes, house.disk_bytes_max),
+            (Level::Flights, house.flights.running() as u64),
+        ];
+        levels.into_iter().for_each(|(level, value)| house.metrics.level(level, value));
+    }
+
+    /// Flights and shared calls under way: a test that ends looks for zero.
+    pub fn under_way(&self) -> usize {
+        let house = &self.0;
+        house.flights.running() + house.refreshes.running() + house.renders.running() + house.metadata_calls.running()
+    }
+
+    /// Writes down what the books hold in memory and closes the database.
+    pub async fn close(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.write_uses().await;
+        self.0.store.close().await;
+    }
+
+    /// Writes the uses down and evicts now instead of at the next round.
+    pub async fn tidy_now(&self) {
+        self.0.write_uses().await;
+        self.0.evict_over_cap().await;
+    }
+}
+
+impl House {
+    fn mirror(&self, name: &IndexName) -> Result<&Arc<Mirror>, IndexError> {
+        self.mirrors.get(name).ok_or_else(|| IndexError::UnknownIndex(name.clone()))
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Runs work that takes time off the workers, a few at once.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, IndexError> {
+        let _place = self.kitchen.acquire().await.map_err(|_| IndexError::Lost)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| IndexError::Lost)
+    }
+}

@@ -231,10 +231,6 @@ impl TempFile {
         self.file.write_all_at(bytes, at).map_err(DiskError::Unwritable)
     }
 
-    pub fn truncate(&self) -> Result<(), DiskError> {
-        self.file.set_len(0).map_err(DiskError::Unwritable)
-    }
-
     fn publish(mut self, digest: Sha256) -> Result<DiskFile, DiskError> {
         let len = self.file.metadata().map_err(DiskError::Unwritable)?.len();
         let Some(temp) = self.path.take() else { return Err(DiskError::Unwritable(io::ErrorKind::NotFound.into())) };

@@ -88,6 +88,14 @@ impl FlightState {
         }
     }
 
+    pub fn written(&self) -> u64 {
+        match self.0 {
+            Progress::Writing { written, .. } => written,
+            Progress::Done { len } => len,
+            Progress::Connecting | Progress::Failed(_) => 0,
+        }
+    }
+
     /// Starts over, allowed only while no follower could have read a byte; says whether it was.
     pub fn rewind(&mut self) -> bool {
         let untouched = self.readable() == 0 && !self.ended();
@@ -201,6 +209,11 @@ impl Follower {
     pub fn position(&self) -> u64 {
         self.at
     }
+
+    /// See [`Flight::file`].
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.flight.file()
+    }
 }
 
 /// The flights under way, one per key.
@@ -267,8 +280,14 @@ impl<K: Eq + Hash + Clone> Leader<K> {
         self.state.send_modify(|s| s.begin(len));
     }
 
+    /// `bytes` more are in the file.
     pub fn wrote(&self, bytes: u64) {
         self.state.send_modify(|s| s.wrote(bytes));
+    }
+
+    /// All of the first `total` bytes are in the file.
+    pub fn wrote_up_to(&self, total: u64) {
+        self.state.send_modify(|s| s.wrote(total.saturating_sub(s.written())));
     }
 
     /// See [`FlightState::rewind`].

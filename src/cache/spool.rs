@@ -1,6 +1,5 @@
 use super::{Disk, DiskError, DiskFile, TempFile};
 use crate::names::Sha256;
-use bytes::Bytes;
 use sha2::Digest;
 use std::fs::File;
 use std::sync::Arc;
@@ -34,22 +33,11 @@ impl Spool {
         self.temp.file()
     }
 
-    /// Appends the pieces; the bytes written. On an error nothing of a piece counts as written.
-    pub fn write(&mut self, pieces: &[Bytes]) -> Result<u64, DiskError> {
-        let before = self.written;
-        for piece in pieces {
-            self.temp.write_at(piece, self.written)?;
-            self.hasher.update(piece);
-            self.written += piece.len() as u64;
-        }
-        Ok(self.written - before)
-    }
-
-    /// Forgets what was written.
-    pub fn rewind(&mut self) -> Result<(), DiskError> {
-        self.temp.truncate()?;
-        self.hasher = sha2::Sha256::new();
-        self.written = 0;
+    /// Appends a piece; on an error none of it counts as written.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), DiskError> {
+        self.temp.write_at(piece, self.written)?;
+        self.hasher.update(piece);
+        self.written += piece.len() as u64;
         Ok(())
     }
 

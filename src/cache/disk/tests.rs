@@ -1,10 +1,9 @@
 use super::*;
 use crate::cache::{Spool, SpoolError};
-use bytes::Bytes;
 
 fn put(disk: &Disk, bytes: &'static [u8]) -> Sha256 {
     let mut spool = Spool::create(disk).unwrap();
-    spool.write(&[Bytes::from_static(bytes)]).unwrap();
+    spool.write(bytes).unwrap();
     let digest = spool.verify(Some(bytes.len() as u64), None).unwrap();
     spool.publish(disk, digest).unwrap();
     digest
@@ -19,7 +18,7 @@ fn a_file_is_there_whole_or_not_at_all() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::open(root.path()).unwrap();
     let mut spool = Spool::create(&disk).unwrap();
-    spool.write(&[Bytes::from_static(b"hello")]).unwrap();
+    spool.write(b"hello").unwrap();
     let promised = Sha256::from_bytes([1; 32]);
     assert!(matches!(spool.verify(Some(5), Some(promised)), Err(SpoolError::WrongDigest { .. })));
     assert!(matches!(spool.verify(Some(6), None), Err(SpoolError::WrongSize { .. })));

@@ -1,0 +1,125 @@
+use super::files::KnownFile;
+use super::pass::{Pass, Rescue};
+use crate::cache::{Disk, DiskFile, Failure, Flight, Follower};
+use crate::upstream::FileBody as UpstreamBody;
+use bytes::Bytes;
+use std::fs::File;
+use std::ops::Range;
+use std::sync::{Arc, Weak};
+use tokio::sync::mpsc;
+
+/// The bytes of an answer, piece by piece. A body that ends with an error must end with a cut connection.
+pub struct FileBody(Source);
+
+enum Source {
+    /// One piece, then the end.
+    Once(Option<Piece>),
+    Follow { follower: Follower, rescue: Box<Rescue> },
+    Pass(Box<Pass>),
+    /// A part as upstream sends it; exactly as long as was promised.
+    Part { body: UpstreamBody, left: u64 },
+    /// Made by a thread, such as a list that is being decompressed.
+    Made(mpsc::Receiver<Result<Bytes, Failure>>),
+}
+
+/// Something that can be sent.
+pub enum Piece {
+    Bytes(Bytes),
+    /// To be read as the client takes it: no buffer waits for a slow one.
+    File { file: Arc<File>, range: Range<u64> },
+    /// A large file in memory; while the client is slow it may be evicted, and is then read from the disk.
+    Shared(Shared),
+}
+
+pub struct Shared {
+    known: Weak<KnownFile>,
+    disk: Arc<Disk>,
+    known_digest: crate::names::Sha256,
+    pub range: Range<u64>,
+}
+
+/// Up to here a body in memory is held as long as it is being sent; a larger one could keep a budget of its own alive
+/// for every slow client.
+const HELD_BYTES_MAX: usize = 256 * 1024;
+
+impl FileBody {
+    pub fn empty() -> Self {
+        Self(Source::Once(None))
+    }
+
+    pub(super) fn bytes(bytes: Bytes) -> Self {
+        Self(Source::Once(Some(Piece::Bytes(bytes))))
+    }
+
+    pub(super) fn memory(known: Arc<KnownFile>, disk: Arc<Disk>, range: Range<u64>) -> Self {
+        let (Some(bytes), Some(known_digest)) = (&known.bytes, known.digest) else { return Self::empty() };
+        if bytes.len() <= HELD_BYTES_MAX {
+            return Self::bytes(bytes.slice(range.start as usize..range.end as usize));
+        }
+        Self(Source::Once(Some(Piece::Shared(Shared { known: Arc::downgrade(&known), disk, known_digest, range }))))
+    }
+
+    pub(super) fn disk(disk: &DiskFile, range: Range<u64>) -> Self {
+        Self(Source::Once(Some(Piece::File { file: Arc::clone(&disk.file), range })))
+    }
+
+    pub(super) fn follow(flight: &Flight, rescue: Rescue) -> Self {
+        Self(Source::Follow { follower: flight.follow(), rescue: Box::new(rescue) })
+    }
+
+    pub(super) fn pass(pass: Pass) -> Self {
+        Self(Source::Pass(Box::new(pass)))
+    }
+
+    pub(super) fn part(body: UpstreamBody, len: u64) -> Self {
+        Self(Source::Part { body, left: len })
+    }
+
+    pub(super) fn made(pieces: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
+        Self(Source::Made(pieces))
+    }
+
+    /// The next piece; `None` at the end, which is reached only when everything was as promised.
+    pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        match &mut self.0 {
+            Source::Once(piece) => Ok(piece.take()),
+            Source::Pass(pass) => Ok(pass.next().await?.map(Piece::Bytes)),
+            Source::Part { body, left } => match body.next().await {
+                None if *left == 0 => Ok(None),
+                None | Some(Err(_)) => Err(Failure::Broken),
+                Some(Ok(bytes)) => {
+                    *left = left.checked_sub(bytes.len() as u64).ok_or(Failure::Wrong)?;
+                    Ok(Some(Piece::Bytes(bytes)))
+                }
+            },
+            Source::Made(pieces) => match pieces.recv().await {
+                Some(piece) => Ok(Some(Piece::Bytes(piece?))),
+                None => Ok(None),
+            },
+            Source::Follow { follower, rescue } => match follower.next().await {
+                Ok(piece) => Ok(piece.map(|(file, range)| Piece::File { file, range })),
+                // Our disk is no reason for the client to fail: it is served through, verified as a whole.
+                Err(Failure::Disk) => {
+                    let mut pass = rescue.resume(follower).await?;
+                    let piece = pass.next().await?;
+                    self.0 = Source::Pass(Box::new(pass));
+                    Ok(piece.map(Piece::Bytes))
+                }
+                Err(why) => Err(why),
+            },
+        }
+    }
+}
+
+impl Shared {
+    /// The file while it is in memory; hold it no longer than a write that does not wait.
+    pub fn in_memory(&self) -> Option<Arc<KnownFile>> {
+        self.known.upgrade()
+    }
+
+    /// The same bytes on the disk.
+    pub fn on_disk(&self) -> Option<Arc<File>> {
+        let file = self.disk.get(&self.known_digest).ok()??;
+        file.verified.then_some(file.file)
+    }
+}

@@ -1,0 +1,60 @@
+use crate::cache::{DiskError, Failure};
+use crate::names::{IndexName, NameError, ProjectName};
+use crate::store::StoreError;
+use crate::upstream::FetchError;
+use std::sync::Arc;
+
+/// Why a journey ended without what was asked for. Cheap to clone: shared calls hand one result to many.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IndexError {
+    #[error("there is no index {0}")]
+    UnknownIndex(IndexName),
+    #[error("the index {0} has no project {1}")]
+    UnknownProject(IndexName, ProjectName),
+    #[error("the index {0} does not list the file {1}")]
+    UnknownFile(IndexName, String),
+    #[error("there is no metadata for {0}")]
+    NoMetadata(String),
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// Upstream could not be asked, or said nothing that can be used.
+    #[error("upstream of {index}: {why}")]
+    Upstream { index: IndexName, why: Arc<FetchError> },
+    /// Upstream answered with a page that cannot be believed.
+    #[error("upstream of {index} sent a page that cannot be used: {why}")]
+    BadPage { index: IndexName, why: String },
+    #[error("this server runs with --offline and does not have {0}")]
+    Offline(String),
+    #[error("the file {filename}: {why}")]
+    File { filename: String, why: Failure },
+    #[error("the database failed: {0}")]
+    Store(Arc<StoreError>),
+    #[error("{0}")]
+    Disk(Arc<DiskError>),
+    #[error("the server is stopping or a task of it failed")]
+    Lost,
+}
+
+impl From<StoreError> for IndexError {
+    fn from(why: StoreError) -> Self {
+        Self::Store(Arc::new(why))
+    }
+}
+
+impl From<DiskError> for IndexError {
+    fn from(why: DiskError) -> Self {
+        Self::Disk(Arc::new(why))
+    }
+}
+
+/// What a failed fetch of a file is for those who follow it.
+pub(super) fn failure(error: &FetchError) -> Failure {
+    match error {
+        FetchError::Missing => Failure::Missing,
+        FetchError::Refused { .. } => Failure::Refused,
+        FetchError::Timeout { .. } => Failure::Timeout,
+        FetchError::Status { status, .. } => Failure::Status(*status),
+        FetchError::Busy => Failure::Busy,
+        _ => Failure::Broken,
+    }
+}

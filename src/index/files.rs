@@ -1,0 +1,347 @@
+use super::House;
+use super::body::FileBody;
+use super::errors::{IndexError, failure};
+use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
+use super::mirror::Mirror;
+use crate::cache::{DiskFile, Failure, Flight, Joined};
+use crate::http::{self, RangeAnswer};
+use crate::metrics::Tier;
+use crate::names::{DistFilename, ProjectName, Sha256};
+use crate::simple::{CoreMetadata, File};
+use crate::upstream::{ByteRange, FileStatus};
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use url::Url;
+
+/// A wish for a file.
+pub struct FileAsk {
+    pub file: FileKey,
+    /// The client's `Range` and `If-Range`, as they came.
+    pub range: Option<String>,
+    pub if_range: Option<String>,
+    /// Only the facts are wanted (HEAD): nothing is fetched for it.
+    pub head_only: bool,
+}
+
+/// A file, or the part of it that was asked for.
+pub struct FileAnswer {
+    pub total: u64,
+    /// The digest, when it is known: the strong tag.
+    pub digest: Option<Sha256>,
+    /// Unix seconds of the upload, when upstream tells it.
+    pub modified: Option<u64>,
+    pub part: RangeAnswer,
+    pub body: FileBody,
+    pub tier: Tier,
+}
+
+/// What the page of a project says of one file.
+#[derive(Debug)]
+pub struct FileFacts {
+    pub project: ProjectName,
+    pub filename: DistFilename,
+    pub url: Url,
+    pub sha256: Option<Sha256>,
+    pub size: Option<u64>,
+    pub modified: Option<u64>,
+    pub core_metadata: CoreMetadata,
+}
+
+/// A file that was asked for: its facts, and its bytes while they are worth the memory.
+pub struct KnownFile {
+    pub facts: Arc<FileFacts>,
+    /// The digest of the bytes; computed where upstream states none.
+    pub digest: Option<Sha256>,
+    pub bytes: Option<Bytes>,
+    /// Times asked for since it is known, and when the books last heard of it (Unix seconds).
+    pub asked: AtomicU32,
+    pub noted: AtomicU64,
+    /// For the mouth that serves it: the part of its head that never changes, made once.
+    pub head: OnceLock<Bytes>,
+}
+
+/// Whether a file that is asked for the second time is read into memory although that evicts something.
+const ASKED_BEFORE: u32 = 1;
+
+impl KnownFile {
+    pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>) -> Self {
+        let (asked, noted) = (AtomicU32::new(0), AtomicU64::new(0));
+        Self { facts, digest, bytes, asked, noted, head: OnceLock::new() }
+    }
+}
+
+impl FileFacts {
+    pub fn of(project: &ProjectName, file: &File) -> Option<Self> {
+        Some(Self {
+            project: project.clone(),
+            filename: file.filename.clone(),
+            url: Url::parse(&file.url).ok()?,
+            sha256: file.sha256,
+            size: file.size,
+            modified: file.upload_unix(),
+            core_metadata: file.core_metadata.clone(),
+        })
+    }
+
+    fn flight_key(&self, key: &FileKey) -> FlightKey {
+        match self.sha256 {
+            Some(digest) => FlightKey::Digest(digest),
+            None => FlightKey::Url(key.index.clone(), self.url.as_str().into()),
+        }
+    }
+}
+
+impl House {
+    /// A file whose bytes are in memory: the whole of the hot journey.
+    pub(super) fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
+        match self.memory.get(&Key::File(key.clone())) {
+            Some(Value::File(known)) if known.bytes.is_some() => {
+                self.note_use(&known);
+                Some(known)
+            }
+            _ => None,
+        }
+    }
+
+    /// The journey of a file: memory, disk, flight.
+    pub(super) async fn file(self: &Arc<Self>, ask: FileAsk) -> Result<FileAnswer, IndexError> {
+        if let Some(known) = self.hot_file(&ask.file) {
+            let part = choose(&ask, known.digest, known.bytes.as_ref().map(|bytes| bytes.len() as u64));
+            return Ok(self.from_memory(known, part));
+        }
+        let mirror = Arc::clone(self.mirror(&ask.file.index)?);
+        let known = self.known(&mirror, &ask.file).await?;
+        let facts = Arc::clone(&known.facts);
+        let digest = match known.digest {
+            Some(digest) => Some(digest),
+            None => self.store.unhashed(&mirror.name, facts.url.as_str()).await?.map(|(digest, _)| digest),
+        };
+        if let Some(digest) = digest
+            && let Some(disk) = self.on_disk(&digest, facts.size).await
+            && (disk.verified || ask.head_only)
+        {
+            self.note_use(&known);
+            self.consider_memory(&ask.file, &known, digest, disk.len);
+            let part = choose(&ask, Some(digest), Some(disk.len));
+            let body = FileBody::disk(&disk, chosen(&part, disk.len));
+            return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
+        }
+        if let (true, Some(size)) = (ask.head_only, facts.size) {
+            let part = choose(&ask, digest, Some(size));
+            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
+        }
+        let here = digest.is_some_and(|digest| self.disk.has(&digest));
+        if self.offline && !here {
+            return Err(IndexError::Offline(facts.filename.to_string()));
+        }
+        let part = choose(&ask, digest, facts.size);
+        if !here
+            && part != RangeAnswer::Whole
+            && let Some(answer) = self.part_from_upstream(&mirror, &facts, digest, part).await?
+        {
+            return Ok(answer);
+        }
+        let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
+        let tier = if here { Tier::Disk } else { tier };
+        if ask.range.is_some() {
+            return self.part_when_landed(&ask, &facts, digest, &flight, tier).await;
+        }
+        match flight.ready().await {
+            Ok(total) => {
+                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, digest));
+                Ok(answer(&facts, digest, total, RangeAnswer::Whole, body, tier))
+            }
+            Err(Failure::Disk) => self.passed_through(&mirror, &facts, digest).await,
+            Err(why) => Err(file_error(&facts, why)),
+        }
+    }
+
+    /// A part of a file that is not here: asked of upstream as a part. `None` when upstream does not do parts, or
+    /// states another size: then the whole is fetched once, for all.
+    async fn part_from_upstream(
+        &self,
+        mirror: &Mirror,
+        facts: &FileFacts,
+        digest: Option<Sha256>,
+        part: RangeAnswer,
+    ) -> Result<Option<FileAnswer>, IndexError> {
+        let total = facts.size.unwrap_or_default();
+        let RangeAnswer::Part { start, end } = part else {
+            return Ok(Some(answer(facts, digest, total, part, FileBody::empty(), Tier::Miss)));
+        };
+        let wanted = ByteRange { start, end: Some(end) };
+        let fetched = mirror.upstream.file(&facts.url, Some(wanted), None, false).await;
+        let fetched = fetched.map_err(|why| file_error(facts, failure(&why)))?;
+        match fetched.status {
+            FileStatus::Part { total: Some(told), .. } if told == total => {
+                let body = FileBody::part(fetched.body, end - start + 1);
+                Ok(Some(answer(facts, digest, total, part, body, Tier::Miss)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A part of a file whose bytes are being fetched or checked: only verified bytes are cut up.
+    async fn part_when_landed(
+        &self,
+        ask: &FileAsk,
+        facts: &FileFacts,
+        digest: Option<Sha256>,
+        flight: &Flight,
+        tier: Tier,
+    ) -> Result<FileAnswer, IndexError> {
+        let total = flight.done().await.map_err(|why| file_error(facts, why))?;
+        let file = flight.file().ok_or_else(|| file_error(facts, Failure::Vanished))?;
+        let part = choose(ask, digest, Some(total));
+        let body = FileBody::disk(&DiskFile { file, len: total, verified: true }, chosen(&part, total));
+        Ok(answer(facts, digest, total, part, body, tier))
+    }
+
+    /// What the index says of a file; [`IndexError::UnknownFile`] when it does not list it.
+    pub(super) async fn known(self: &Arc<Self>, mirror: &Arc<Mirror>, key: &FileKey) -> Result<Arc<KnownFile>, IndexError> {
+        if let Some(Value::File(known)) = self.memory.get(&Key::File(key.clone())) {
+            return Ok(known);
+        }
+        let facts = Arc::new(self.listed(mirror, key).await?);
+        let known = Arc::new(KnownFile::new(Arc::clone(&facts), facts.sha256, None));
+        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(&known)));
+        Ok(known)
+    }
+
+    /// Looks for the file in the pages of the projects that its name may belong to: first as they are known, then,
+    /// since an old lockfile or a new release may name what we have not seen, as upstream has them now.
+    async fn listed(self: &Arc<Self>, mirror: &Arc<Mirror>, key: &FileKey) -> Result<FileFacts, IndexError> {
+        let mut trouble = None;
+        for newer in [false, true] {
+            for project in key.filename.projects() {
+                match self.project(mirror, &project, newer).await {
+                    Ok(content) => {
+                        if let Some(facts) = find(&content, &project, key) {
+                            return Ok(facts);
+                        }
+                    }
+                    Err(IndexError::UnknownProject(..)) => {}
+                    Err(why) => trouble = Some(why),
+                }
+            }
+        }
+        // What cannot be asked for is not "not there".
+        Err(trouble.unwrap_or_else(|| IndexError::UnknownFile(mirror.name.clone(), key.filename.to_string())))
+    }
+
+    /// The whole file on the disk, if it is there with the size that the page states.
+    pub(super) async fn on_disk(self: &Arc<Self>, digest: &Sha256, size: Option<u64>) -> Option<DiskFile> {
+        // Opening is a few microseconds; a thread hop would cost more.
+        let file = match self.disk.get(digest) {
+            Ok(file) => file?,
+            Err(why) => {
+                tracing::warn!(%digest, %why, "a cached file cannot be read");
+                return None;
+            }
+        };
+        if size.is_none_or(|size| size == file.len) {
+            return Some(file);
+        }
+        self.set_aside(digest).await;
+        None
+    }
+
+    pub(super) fn lead_or_follow(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        key: &FileKey,
+        facts: &Arc<FileFacts>,
+        digest: Option<Sha256>,
+    ) -> (Flight, Tier) {
+        match self.flights.join(&facts.flight_key(key)) {
+            Joined::Follows(flight) => (flight, Tier::Flight),
+            Joined::Leads(leader, flight) => {
+                let (house, mirror, facts, key) = (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
+                tokio::spawn(async move { house.lead(&mirror, &key, &facts, digest, leader).await });
+                (flight, Tier::Miss)
+            }
+        }
+    }
+
+    fn from_memory(self: &Arc<Self>, known: Arc<KnownFile>, part: RangeAnswer) -> FileAnswer {
+        let total = known.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let (facts, digest) = (Arc::clone(&known.facts), known.digest);
+        let body = FileBody::memory(known, Arc::clone(&self.disk), chosen(&part, total));
+        answer(&facts, digest, total, part, body, Tier::Memory)
+    }
+
+    /// Reads a file into memory when there is room for it, or when it is asked for again.
+    pub(super) fn consider_memory(self: &Arc<Self>, key: &FileKey, known: &Arc<KnownFile>, digest: Sha256, len: u64) {
+        let asked = known.asked.fetch_add(1, Ordering::Relaxed);
+        if len > self.memory.entry_max() || (asked < ASKED_BEFORE && !self.memory.has_room(len)) {
+            return;
+        }
+        // One at a time: what is being read counts in no budget yet.
+        let Ok(permit) = Arc::clone(&self.loading).try_acquire_owned() else { return };
+        let (house, key, known) = (Arc::clone(self), key.clone(), Arc::clone(known));
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            house.load(&key, &known, digest);
+        });
+    }
+
+    fn load(&self, key: &FileKey, known: &KnownFile, digest: Sha256) {
+        let Ok(Some(file)) = self.disk.get(&digest) else { return };
+        let mut bytes = vec![0; file.len as usize];
+        let read = std::os::unix::fs::FileExt::read_exact_at(&*file.file, &mut bytes, 0);
+        if read.is_err() || !file.verified {
+            return;
+        }
+        let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()));
+        loaded.noted.store(known.noted.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded)));
+    }
+}
+
+fn find(content: &Content, project: &ProjectName, key: &FileKey) -> Option<FileFacts> {
+    let Content::Page(page) = content else { return None };
+    let mut files = page.files.iter().filter(|file| file.filename == key.filename);
+    let file = match &key.place {
+        Place::Digest(prefix) => files.find(|file| file.sha256.is_some_and(|digest| digest.prefix() == *prefix)),
+        Place::Link(directory) => files.find(|file| file.sha256.is_none() && *file.link_directory() == **directory),
+        Place::Path(path) => files.find(|file| *file.upstream_path() == **path),
+    };
+    FileFacts::of(project, file?)
+}
+
+/// Which part is meant: `If-Range` must name the very bytes (RFC 9110 §13.1.5).
+pub(super) fn choose(ask: &FileAsk, digest: Option<Sha256>, total: Option<u64>) -> RangeAnswer {
+    let Some(total) = total else { return RangeAnswer::Whole };
+    if ask.if_range.is_some() {
+        let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
+        if !http::if_range(ask.if_range.as_deref(), &etag, None) {
+            return RangeAnswer::Whole;
+        }
+    }
+    http::range(ask.range.as_deref(), total)
+}
+
+pub(super) fn chosen(part: &RangeAnswer, total: u64) -> Range<u64> {
+    match part {
+        RangeAnswer::Whole => 0..total,
+        RangeAnswer::Part { start, end } => *start..end + 1,
+        RangeAnswer::Unsatisfiable => 0..0,
+    }
+}
+
+pub(super) fn answer(
+    facts: &FileFacts,
+    digest: Option<Sha256>,
+    total: u64,
+    part: RangeAnswer,
+    body: FileBody,
+    tier: Tier,
+) -> FileAnswer {
+    FileAnswer { total, digest, modified: facts.modified, part, body, tier }
+}
+
+pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {
+    IndexError::File { filename: facts.filename.to_string(), why }
+}

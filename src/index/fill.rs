@@ -1,0 +1,252 @@
+use super::House;
+use super::errors::failure;
+use super::files::{FileFacts, KnownFile};
+use super::keys::{FileKey, FlightKey, Key, Value};
+use super::mirror::Mirror;
+use super::writer::Writer;
+use crate::cache::{Failure, Leader, Spool, SpoolError};
+use crate::metrics::Event;
+use crate::names::{DistKind, Sha256};
+use crate::upstream::{ByteRange, FetchError, FileFetch, FileStatus};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Up to here a file from the disk is checked before the first byte leaves, so that damage is mended unseen (10 ms);
+/// a larger one streams while it is checked, and damage cuts the connection.
+const CHECK_FIRST_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Files from this size on get a line in the log with the rate of their transfer.
+const RATE_LOGGED_BYTES: u64 = 8 * 1024 * 1024;
+
+pub(super) type FileLeader = Leader<FlightKey>;
+
+impl House {
+    /// Fills a flight: from the disk when the file is there and only has to be checked, else from upstream.
+    pub(super) async fn lead(
+        self: Arc<Self>,
+        mirror: &Arc<Mirror>,
+        key: &FileKey,
+        facts: &Arc<FileFacts>,
+        digest: Option<Sha256>,
+        leader: FileLeader,
+    ) {
+        let leader = Arc::new(leader);
+        if let Some(digest) = digest
+            && self.checked_from_disk(&digest, facts.size, &leader).await
+        {
+            return;
+        }
+        if leader.state().ended() {
+            return;
+        }
+        if self.offline {
+            return leader.fail(Failure::Damaged);
+        }
+        let mut past_caches = false;
+        loop {
+            let started = Instant::now();
+            match self.arrive(mirror, facts, &leader, past_caches).await {
+                Ok((spool, digest)) => {
+                    let (len, seconds) = (spool.written(), started.elapsed().as_secs_f64());
+                    if len >= RATE_LOGGED_BYTES {
+                        let megabytes_per_second = (len as f64 / 1e6 / seconds.max(1e-6)).round();
+                        tracing::info!(filename = %facts.filename, bytes = len, seconds, megabytes_per_second, "fetched");
+                    }
+                    return self.landed(mirror, key, facts, spool, digest, &leader).await;
+                }
+                Err(Failure::Wrong) => {
+                    self.metrics.happened(Event::FileWrong);
+                    tracing::warn!(filename = %facts.filename, past_caches, "upstream sent wrong bytes");
+                    // Nobody has seen a byte: one more try past caches, for the same clients.
+                    if past_caches || !leader.rewind() {
+                        return leader.fail(Failure::Wrong);
+                    }
+                    past_caches = true;
+                }
+                Err(why) => return leader.fail(why),
+            }
+        }
+    }
+
+    /// Checks a file of the disk that nobody has read since the start; says whether the flight is thereby done.
+    async fn checked_from_disk(&self, digest: &Sha256, size: Option<u64>, leader: &Arc<FileLeader>) -> bool {
+        let (disk, digest, following) = (Arc::clone(&self.disk), *digest, Arc::clone(leader));
+        let checked = tokio::task::spawn_blocking(move || {
+            let file = disk.get(&digest).ok()??;
+            if size.is_some_and(|size| size != file.len) {
+                return Some(false);
+            }
+            let first = file.len <= CHECK_FIRST_BYTES_MAX;
+            if !first {
+                following.begin(Some(file.len), Arc::clone(&file.file));
+            }
+            let told = |bytes| if !first { following.wrote(bytes) };
+            if !disk.verify(&digest, &file, told).unwrap_or(false) {
+                return Some(false);
+            }
+            if first {
+                following.begin(Some(file.len), Arc::clone(&file.file));
+                following.wrote(file.len);
+            }
+            following.finish(None);
+            Some(true)
+        });
+        match checked.await {
+            Ok(Some(true)) => true,
+            Ok(Some(false)) => {
+                self.set_aside(&digest).await;
+                // Those who have had bytes of it are cut off; the others get the good file in this same flight.
+                if !leader.rewind() {
+                    leader.fail(Failure::Damaged);
+                }
+                false
+            }
+            Ok(None) => false,
+            Err(_) => {
+                leader.fail(Failure::Vanished);
+                false
+            }
+        }
+    }
+
+    /// Takes a damaged file out of the cache and out of the books.
+    pub(super) async fn set_aside(&self, digest: &Sha256) {
+        self.metrics.happened(Event::FileDamaged);
+        tracing::error!(%digest, "a file in the cache is damaged; it is set aside and fetched again");
+        let (disk, gone) = (Arc::clone(&self.disk), *digest);
+        let _ = tokio::task::spawn_blocking(move || disk.set_aside(&gone)).await;
+        self.forget_blobs(&[*digest]).await;
+    }
+
+    /// One transfer from upstream into a verified spool, with one retry by range when upstream breaks off.
+    async fn arrive(
+        &self,
+        mirror: &Mirror,
+        facts: &FileFacts,
+        leader: &Arc<FileLeader>,
+        past_caches: bool,
+    ) -> Result<(Spool, Sha256), Failure> {
+        let fetched = mirror.upstream.file(&facts.url, None, None, past_caches).await;
+        let fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
+        let len = match (facts.size, fetched.len) {
+            (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
+            (size, told) => size.or(told),
+        };
+        let disk = Arc::clone(&self.disk);
+        let spool = tokio::task::spawn_blocking(move || Spool::create(&disk)).await.map_err(|_| Failure::Vanished)?;
+        let spool = spool.map_err(|why| self.disk_failed(&why))?;
+        leader.begin(len, spool.file());
+        let mut writer = Writer::start(spool, Arc::clone(leader));
+        let etag = fetched.etag.clone();
+        if let Err(why) = self.pour(fetched, &mut writer).await {
+            let written = writer.settled().await;
+            let resumed = self.resume(mirror, facts, written, etag.as_deref(), why).await?;
+            self.pour(resumed, &mut writer).await.map_err(|why| self.fetch_failed(facts, &why))?;
+        }
+        let spool = writer.finish().await.map_err(|why| self.disk_failed(&why))?;
+        match spool.verify(len, facts.sha256) {
+            Ok(digest) => Ok((spool, digest)),
+            Err(why @ (SpoolError::WrongDigest { .. } | SpoolError::WrongSize { .. })) => {
+                tracing::warn!(filename = %facts.filename, %why, "upstream's bytes are refused");
+                Err(Failure::Wrong)
+            }
+            Err(SpoolError::Disk(why)) => Err(self.disk_failed(&why)),
+        }
+    }
+
+    async fn pour(&self, mut fetched: FileFetch, writer: &mut Writer) -> Result<(), FetchError> {
+        while let Some(bytes) = fetched.body.next().await {
+            let bytes = bytes?;
+            self.metrics.received(bytes.len() as u64);
+            if !writer.write(bytes).await {
+                // The disk failed; `settled` or `finish` says how.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn resume(
+        &self,
+        mirror: &Mirror,
+        facts: &FileFacts,
+        written: u64,
+        etag: Option<&str>,
+        why: FetchError,
+    ) -> Result<FileFetch, Failure> {
+        if !why.retryable() {
+            return Err(self.fetch_failed(facts, &why));
+        }
+        self.metrics.happened(Event::FetchResumed);
+        tracing::warn!(filename = %facts.filename, written, %why, "upstream broke off; asking for the rest");
+        let rest = ByteRange { start: written, end: None };
+        let wanted = (written > 0).then_some(rest);
+        let fetched = mirror.upstream.file(&facts.url, wanted, etag.filter(|_| written > 0), false).await;
+        let mut fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
+        if written > 0 && matches!(fetched.status, FileStatus::Whole) {
+            skip(&mut fetched, written).await.map_err(|why| self.fetch_failed(facts, &why))?;
+        }
+        Ok(fetched)
+    }
+
+    /// Publishes the file, wakes the followers, then keeps the books: no client waits for a database.
+    async fn landed(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        key: &FileKey,
+        facts: &Arc<FileFacts>,
+        spool: Spool,
+        digest: Sha256,
+        leader: &FileLeader,
+    ) {
+        let disk = Arc::clone(&self.disk);
+        let published = tokio::task::spawn_blocking(move || spool.publish(&disk, digest)).await;
+        let file = match published {
+            Ok(Ok(file)) => file,
+            Ok(Err(why)) => {
+                // It was written and verified and only the renaming failed: the followers may have it.
+                self.disk_failed(&why);
+                return leader.finish(None);
+            }
+            Err(_) => return leader.fail(Failure::Vanished),
+        };
+        let known = Arc::new(KnownFile::new(Arc::clone(facts), Some(digest), None));
+        self.note_use(&known);
+        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(&known)));
+        leader.finish(None);
+        self.consider_memory(key, &known, digest, file.len);
+        self.note_blob(&digest, file.len).await;
+        if facts.sha256.is_none()
+            && let Err(why) = self.store.put_unhashed(&mirror.name, facts.url.as_str(), &digest, file.len).await
+        {
+            self.disk_trouble(&why);
+        }
+        if facts.filename.kind() == DistKind::Wheel && facts.sha256.is_some() {
+            self.metadata_from_disk(mirror, facts, digest).await;
+        }
+    }
+
+    fn fetch_failed(&self, facts: &FileFacts, why: &FetchError) -> Failure {
+        self.metrics.upstream_failed(why.class());
+        tracing::warn!(filename = %facts.filename, %why, "the file cannot be fetched");
+        failure(why)
+    }
+}
+
+/// Passes over what is written already, when upstream sends the whole again. The digest judges the sum.
+async fn skip(fetched: &mut FileFetch, mut bytes: u64) -> Result<(), FetchError> {
+    while bytes > 0 {
+        match fetched.body.next().await {
+            Some(Ok(mut piece)) => {
+                let known = piece.split_to(piece.len().min(usize::try_from(bytes).unwrap_or(usize::MAX)));
+                bytes -= known.len() as u64;
+                if bytes == 0 {
+                    fetched.body.unread(piece);
+                }
+            }
+            Some(Err(why)) => return Err(why),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}

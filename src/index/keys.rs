@@ -1,0 +1,99 @@
+use super::files::KnownFile;
+use super::render::RenderedPage;
+use crate::cache::Weigh;
+use crate::http::{Encoding, Format};
+use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Sha256};
+use crate::simple::ProjectPage;
+use crate::store::DocumentKey;
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// What the memory is asked for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Key {
+    Page(PageKey),
+    Content(DocumentKey),
+    File(FileKey),
+}
+
+/// One rendering of a document.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PageKey {
+    pub document: DocumentKey,
+    pub format: Format,
+    pub encoding: Encoding,
+    pub base: Base,
+}
+
+/// Where the page is asked for: it decides how its relative links begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Base {
+    /// Under `/{user}/{index}/+simple/`.
+    Index,
+    /// Under an alias of the default index at the top: `/simple/`, `/pypi/`.
+    Alias,
+}
+
+/// A file as its URL names it. That it is in memory under this key means that the index lists it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    pub index: IndexName,
+    pub place: Place,
+    pub filename: DistFilename,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// `+f/{3}/{13}/`.
+    Digest(DigestPrefix),
+    /// `+e/{directory}/`: a file that upstream lists without a digest.
+    Link(Arc<str>),
+    /// `+packages/{path}`: the upstream's own path.
+    Path(Arc<str>),
+}
+
+/// A fetch or a check of a file that is under way.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum FlightKey {
+    Digest(Sha256),
+    /// Without a digest only the URL tells files apart; the index too, since its credentials decide what comes.
+    Url(IndexName, Arc<str>),
+}
+
+/// What wheel's metadata is being got.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MetadataKey {
+    pub index: IndexName,
+    pub project: ProjectName,
+    pub filename: DistFilename,
+}
+
+/// What upstream said, ready for use.
+pub enum Content {
+    Page(ProjectPage),
+    /// An answer of the legacy JSON API, as it came.
+    Json(Bytes),
+}
+
+#[derive(Clone)]
+pub enum Value {
+    Page(Arc<RenderedPage>),
+    Content(Arc<Content>),
+    File(Arc<KnownFile>),
+}
+
+/// What a parsed file of a page costs in memory, in bytes: its fixed part and the strings that most have.
+const PARSED_FILE_BYTES: usize = 640;
+
+impl Weigh for Value {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Page(page) => page.body.len() + 1024,
+            Self::File(file) => file.bytes.as_ref().map_or(0, Bytes::len) + 1024,
+            Self::Content(content) => match &**content {
+                Content::Page(page) => page.files.len() * PARSED_FILE_BYTES + 4096,
+                Content::Json(body) => body.len() + 256,
+            },
+        }
+    }
+}

@@ -1,0 +1,334 @@
+use super::House;
+use super::body::FileBody;
+use super::errors::IndexError;
+use super::keys::Base;
+use super::mirror::Mirror;
+use crate::cache::{Disk, DiskFile, Failure, Spool};
+use crate::http::{Encoding, Format};
+use crate::metrics::Tier;
+use crate::names::{IndexName, ProjectName, Sha256};
+use crate::simple::{ListFormat, ListSummary};
+use crate::store::{Document, DocumentKey, DocumentKind};
+use crate::upstream::{ListBody, ListFetch, Validators};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// A wish for the list of all projects of an index.
+pub struct ListAsk {
+    pub index: IndexName,
+    pub format: Format,
+    /// Only gzip and identity are kept; whoever takes another encoding takes gzip too.
+    pub encoding: Encoding,
+    pub base: Base,
+}
+
+pub struct ListAnswer {
+    pub format: Format,
+    pub encoding: Encoding,
+    pub len: u64,
+    /// Strong, with its quotes.
+    pub etag: String,
+    pub last_serial: Option<u64>,
+    pub body: FileBody,
+    pub tier: Tier,
+}
+
+/// What the database keeps of a list: its two forms are files of the cache, compressed once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    json: KeptForm,
+    html: KeptForm,
+    projects: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct KeptForm {
+    sha256: String,
+    bytes: u64,
+    gzip_bytes: u64,
+}
+
+/// What a fetch of the list came to.
+pub(super) type Fetched = Result<(), IndexError>;
+
+/// The list is tens of megabytes at PyPI and of little use when exact: it is believed this many times as long as a page.
+const TTL_PAGES: u64 = 6;
+
+/// Level of gzip: the list is compressed while it arrives, and 1 still makes a quarter of it.
+const GZIP_LEVEL: u32 = 3;
+
+/// Pieces of the list on their way between threads.
+const PIECES_MAX: usize = 8;
+
+/// Piece in which a list is decompressed for a client that takes no gzip, in bytes.
+const PLAIN_PIECE_BYTES: usize = 256 * 1024;
+
+impl House {
+    /// The journey of the project list: fetched only when asked for; an older one is given while a newer is fetched.
+    pub(super) async fn list(self: &Arc<Self>, ask: ListAsk) -> Result<ListAnswer, IndexError> {
+        let mirror = Arc::clone(self.mirror(&ask.index)?);
+        if self.offline {
+            return self.list_of_kept(&ask).await;
+        }
+        let key = list_key(&ask.index);
+        let stored = self.store.document(&key).await?;
+        let now = self.clock.unix();
+        let ttl = mirror.ttl_ms * TTL_PAGES / 1_000;
+        let fresh = stored.as_ref().is_some_and(|document| now.wrapping_sub(document.fetched) < ttl);
+        if let Some(document) = &stored {
+            if !fresh {
+                drop(self.start_list(&mirror, stored.clone()));
+            }
+            if let Some(answer) = self.kept_list(&ask, document).await? {
+                return Ok(answer);
+            }
+        }
+        self.fetched_list(&mirror, stored).await?;
+        let document = self.store.document(&key).await?.ok_or(IndexError::Lost)?;
+        let answer = self.kept_list(&ask, &document).await?;
+        answer.map(|answer| ListAnswer { tier: Tier::Miss, ..answer }).ok_or(IndexError::Lost)
+    }
+
+    async fn fetched_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
+        let (house, mirror_of_call) = (Arc::clone(self), Arc::clone(mirror));
+        let call = || async move { house.fetch_list(&mirror_of_call, stored).await };
+        self.lists.join(mirror.name.clone(), call).await.unwrap_or(Err(IndexError::Lost))
+    }
+
+    fn start_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> impl Sized {
+        let (house, mirror_of_call) = (Arc::clone(self), Arc::clone(mirror));
+        self.lists.start(mirror.name.clone(), || async move { house.fetch_list(&mirror_of_call, stored).await })
+    }
+
+    async fn fetch_list(self: Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
+        let kept = stored.as_ref().and_then(|document| read_kept(document));
+        let whole = kept.is_some_and(|kept| {
+            [kept.json, kept.html].iter().all(|form| Sha256::from_hex(&form.sha256).is_ok_and(|digest| self.disk.has(&digest)))
+        });
+        let validators = stored.as_ref().filter(|_| whole).map(|document| Validators {
+            etag: document.etag.clone(),
+            last_modified: document.last_modified.clone(),
+        });
+        let upstream = |why| IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) };
+        let fetched = mirror.upstream.list(validators.as_ref()).await.map_err(upstream)?;
+        let document = match (fetched, stored) {
+            (ListFetch::NotModified, Some(document)) => Document { fetched: self.clock.unix(), ..document },
+            (ListFetch::NotModified | ListFetch::Missing, _) => {
+                return Err(IndexError::BadPage { index: mirror.name.clone(), why: "it has no list of projects".into() });
+            }
+            (ListFetch::Body(body), _) => self.keep_list(mirror, body).await?,
+        };
+        Ok(self.store.put_document(&list_key(&mirror.name), &document).await?)
+    }
+
+    /// Rewrites the list while it arrives, into two compressed files; it is never whole in memory.
+    async fn keep_list(self: &Arc<Self>, mirror: &Mirror, mut body: ListBody) -> Result<Document, IndexError> {
+        let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
+        let (format, validators, url) = (body.format(), body.validators.clone(), body.url.to_string());
+        let pump = tokio::spawn(async move {
+            while let Some(piece) = body.next().await {
+                let piece = piece.map_err(io::Error::other);
+                let failed = piece.is_err();
+                if sender.send(piece).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        let disk = Arc::clone(&self.disk);
+        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, format, receiver)).await;
+        pump.abort();
+        let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
+        let (kept, summary) = transcoded.map_err(|_| IndexError::Lost)?.map_err(bad)?;
+        for form in [&kept.json, &kept.html] {
+            if let Ok(digest) = Sha256::from_hex(&form.sha256) {
+                self.note_blob(&digest, form.gzip_bytes).await;
+            }
+        }
+        tracing::info!(index = %mirror.name, projects = summary.projects, dropped = summary.dropped, "fetched the list of projects");
+        let facts = serde_json::to_vec(&kept).map_err(|why| bad(why.to_string()))?;
+        Ok(Document {
+            fetched: self.clock.unix(),
+            etag: validators.etag,
+            last_modified: validators.last_modified,
+            last_serial: summary.last_serial,
+            digest: super::refresh::digest(&facts),
+            url,
+            body: facts,
+        })
+    }
+
+    /// The answer out of the files that are kept; `None` when they are gone or damaged.
+    async fn kept_list(self: &Arc<Self>, ask: &ListAsk, document: &Document) -> Result<Option<ListAnswer>, IndexError> {
+        let Some(kept) = read_kept(document) else { return Ok(None) };
+        let form = if ask.format == Format::JsonV1 { kept.json } else { kept.html };
+        let Ok(digest) = Sha256::from_hex(&form.sha256) else { return Ok(None) };
+        let Some(file) = self.on_disk(&digest, Some(form.gzip_bytes)).await else { return Ok(None) };
+        if !file.verified {
+            let (disk, checked) = (Arc::clone(&self.disk), file.clone());
+            if !self.blocking(move || disk.verify(&digest, &checked, |_| {}).unwrap_or(false)).await? {
+                self.set_aside(&digest).await;
+                return Ok(None);
+            }
+        }
+        let plain = ask.encoding == Encoding::Identity;
+        let (len, body) = match plain {
+            true => (form.bytes, FileBody::made(decompressed(file))),
+            false => (form.gzip_bytes, FileBody::disk(&file, 0..file.len)),
+        };
+        let (front, _) = form.sha256.split_at(32.min(form.sha256.len()));
+        let etag = if plain { format!("\"{front}\"") } else { format!("\"{front}-gzip\"") };
+        let encoding = if plain { Encoding::Identity } else { Encoding::Gzip };
+        let (format, last_serial) = (ask.format, document.last_serial);
+        Ok(Some(ListAnswer { format, encoding, len, etag, last_serial, body, tier: Tier::Disk }))
+    }
+
+    /// Offline: the projects whose pages are here.
+    async fn list_of_kept(&self, ask: &ListAsk) -> Result<ListAnswer, IndexError> {
+        let names = self.store.document_names(&ask.index, DocumentKind::Page).await?;
+        let names = names.iter().filter_map(|name| ProjectName::parse(name).ok());
+        let text = match ask.format {
+            Format::JsonV1 => {
+                let projects: Vec<_> = names.map(|name| serde_json::json!({ "name": name.as_str() })).collect();
+                serde_json::json!({ "meta": { "api-version": "1.0" }, "projects": projects }).to_string()
+            }
+            Format::Html | Format::HtmlV1 => {
+                let mut text = String::from(
+                    "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.0\">\
+                     <title>Simple index</title></head><body>\n",
+                );
+                for name in names {
+                    let _ = writeln!(text, "<a href=\"{name}/\">{name}</a><br>");
+                }
+                text + "</body></html>\n"
+            }
+        };
+        let digest = super::refresh::digest(text.as_bytes()).to_hex();
+        Ok(ListAnswer {
+            format: ask.format,
+            encoding: Encoding::Identity,
+            len: text.len() as u64,
+            etag: format!("\"{digest}\""),
+            last_serial: None,
+            body: FileBody::bytes(text.into()),
+            tier: Tier::Disk,
+        })
+    }
+}
+
+fn list_key(index: &IndexName) -> DocumentKey {
+    DocumentKey { index: index.clone(), kind: DocumentKind::List, name: "".into() }
+}
+
+fn read_kept(document: &Document) -> Option<Kept> {
+    serde_json::from_slice(&document.body).ok()
+}
+
+fn transcode(
+    disk: &Disk,
+    format: ListFormat,
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+) -> Result<(Kept, ListSummary), String> {
+    let text = |why: &dyn std::fmt::Display| why.to_string();
+    let writer = || Spool::create(disk).map(GzipSpool::new).map_err(|why| text(&why));
+    let (mut json, mut html) = (writer()?, writer()?);
+    let reader = PieceReader { pieces, rest: Bytes::new() };
+    let summary = crate::simple::transcode_list(format, reader, &mut json, &mut html).map_err(|why| text(&why))?;
+    let (json, html) = (json.publish(disk), html.publish(disk));
+    let kept = Kept { json: json?, html: html?, projects: summary.projects as u64 };
+    Ok((kept, summary))
+}
+
+/// Compresses into a file of the cache and counts what went in.
+struct GzipSpool {
+    encoder: flate2::write::GzEncoder<SpoolWriter>,
+    bytes: u64,
+}
+
+struct SpoolWriter(Spool);
+
+impl GzipSpool {
+    fn new(spool: Spool) -> Self {
+        let level = flate2::Compression::new(GZIP_LEVEL);
+        Self { encoder: flate2::write::GzEncoder::new(SpoolWriter(spool), level), bytes: 0 }
+    }
+
+    fn publish(self, disk: &Disk) -> Result<KeptForm, String> {
+        let spool = self.encoder.finish().map_err(|why| why.to_string())?.0;
+        let (digest, gzip_bytes) = (spool.digest(), spool.written());
+        spool.publish(disk, digest).map_err(|why| why.to_string())?;
+        Ok(KeptForm { sha256: digest.to_hex(), bytes: self.bytes, gzip_bytes })
+    }
+}
+
+impl Write for GzipSpool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.encoder.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for SpoolWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Lets a thread read what a task receives.
+struct PieceReader {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    rest: Bytes,
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.rest = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = self.rest.len().min(buffer.len());
+        let piece = self.rest.split_to(count);
+        buffer.iter_mut().zip(&piece).for_each(|(slot, byte)| *slot = *byte);
+        Ok(count)
+    }
+}
+
+/// The plain text of a compressed file, piece by piece, as fast as somebody takes it.
+fn decompressed(file: DiskFile) -> mpsc::Receiver<Result<Bytes, Failure>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::task::spawn_blocking(move || {
+        let mut reader = flate2::read::GzDecoder::new(io::BufReader::new(&*file.file));
+        loop {
+            let mut piece = vec![0; PLAIN_PIECE_BYTES];
+            match reader.read(&mut piece) {
+                Ok(0) => return,
+                Ok(count) => {
+                    piece.truncate(count);
+                    if sender.blocking_send(Ok(piece.into())).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => {
+                    let _ = sender.blocking_send(Err(Failure::Damaged));
+                    return;
+                }
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,220 @@
+use super::House;
+use super::errors::IndexError;
+use super::keys::{Base, Content, Key, PageKey, Value};
+use super::mirror::Mirror;
+use super::render::RenderedPage;
+use super::states::{DocumentState, Known};
+use crate::fresh::{self, Decision};
+use crate::metrics::Tier;
+use crate::names::{IndexName, ProjectName};
+use crate::store::{DocumentKey, DocumentKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A wish for a page.
+pub struct PageAsk {
+    pub page: PageKey,
+    /// The client will not have what is held without asking upstream (`Cache-Control: no-cache`).
+    pub no_cache: bool,
+}
+
+pub struct PageAnswer {
+    pub page: Arc<RenderedPage>,
+    pub tier: Tier,
+}
+
+/// How long a client waits for upstream while there is an older page to give it. The refresh goes on without it.
+const REFRESH_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a real 404 of upstream is believed.
+pub(super) const MISSING_TTL: Duration = Duration::from_secs(30);
+
+/// What a refresh came to.
+#[derive(Clone)]
+pub(super) enum Refreshed {
+    /// There is a page, confirmed or new.
+    Page,
+    Missing,
+    Failed(IndexError),
+}
+
+impl House {
+    /// The journey of a page: memory, the stored page if it is fresh, else one shared refresh; upstream's failure is
+    /// the stored page, marked stale.
+    pub(super) async fn page(self: &Arc<Self>, ask: PageAsk) -> Result<PageAnswer, IndexError> {
+        let held = self.held(&ask.page);
+        let now = self.clock.ticks();
+        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache) {
+            return Ok(PageAnswer { page: Arc::clone(page), tier: Tier::Memory });
+        }
+        let document = &ask.page.document;
+        let mirror = Arc::clone(self.mirror(&document.index)?);
+        let state = self.state(document).await?;
+        let tier = self.settle(&mirror, document, &state, ask.no_cache).await?;
+        match held.filter(|page| page.is_current()) {
+            Some(page) if tier == Tier::Disk => Ok(PageAnswer { page, tier: Tier::Memory }),
+            Some(page) => Ok(PageAnswer { page, tier }),
+            None => Ok(PageAnswer { page: self.rendered(&mirror, &ask.page, &state).await?, tier }),
+        }
+    }
+
+    pub(super) fn held(&self, key: &PageKey) -> Option<Arc<RenderedPage>> {
+        match self.memory.get(&Key::Page(key.clone())) {
+            Some(Value::Page(page)) => Some(page),
+            _ => None,
+        }
+    }
+
+    /// What is known of a document, from memory or from the database.
+    pub(super) async fn state(&self, document: &DocumentKey) -> Result<Arc<DocumentState>, IndexError> {
+        if let Some(state) = self.states.get(document) {
+            return Ok(state);
+        }
+        let stored = self.store.document(document).await?;
+        Ok(self.states.get_or_make(document, stored.as_ref()))
+    }
+
+    /// Sees to it that there is something to render, as fresh as it can be, and says where it came from.
+    async fn settle(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        state: &Arc<DocumentState>,
+        no_cache: bool,
+    ) -> Result<Tier, IndexError> {
+        let known = state.known();
+        if self.offline {
+            return match known.stored {
+                Some(_) => Ok(Tier::Disk),
+                None => Err(IndexError::Offline(document.name.to_string())),
+            };
+        }
+        match self.decide(mirror, &known, no_cache) {
+            Decision::Fresh if known.missing => Err(missing(document)),
+            Decision::Fresh => Ok(Tier::Disk),
+            Decision::Stale => Ok(Tier::Stale),
+            Decision::ServeThenRevalidate => {
+                self.start_refresh(mirror, document, no_cache);
+                Ok(Tier::Disk)
+            }
+            Decision::Revalidate if known.stored.is_some() && !known.missing => {
+                let refresh = self.refresh(mirror, document, no_cache);
+                match tokio::time::timeout(REFRESH_PATIENCE, refresh).await {
+                    Ok((Refreshed::Page, tier)) => Ok(tier),
+                    Ok((Refreshed::Missing, _)) => Err(missing(document)),
+                    Ok((Refreshed::Failed(_), _)) | Err(_) => Ok(Tier::Stale),
+                }
+            }
+            Decision::Revalidate | Decision::Missing => match self.refresh(mirror, document, no_cache).await {
+                (Refreshed::Page, tier) => Ok(tier),
+                (Refreshed::Missing, _) => Err(missing(document)),
+                (Refreshed::Failed(why), _) => Err(why),
+            },
+        }
+    }
+
+    fn decide(&self, mirror: &Mirror, known: &Known, no_cache: bool) -> Decision {
+        fresh::decide(&fresh::Facts {
+            now: self.clock.ticks(),
+            unix: self.clock.unix(),
+            checked: known.checked,
+            fetched_unix: known.stored.as_ref().map(|stored| stored.fetched),
+            missing: known.missing,
+            failures: known.failures,
+            failed_at: known.failed_at,
+            ttl_ms: if known.missing { MISSING_TTL.as_millis() as u64 } else { mirror.ttl_ms },
+            no_cache,
+        })
+    }
+
+    fn start_refresh(self: &Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, no_cache: bool) {
+        let (house, mirror, key) = (Arc::clone(self), Arc::clone(mirror), document.clone());
+        drop(self.refreshes.start(document.clone(), || async move { house.fetch(&mirror, &key, no_cache).await }));
+    }
+
+    /// One refresh for all who ask at once; the tier tells who began it.
+    async fn refresh(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        no_cache: bool,
+    ) -> (Refreshed, Tier) {
+        let mut tier = Tier::Flight;
+        let (house, mirror, key) = (Arc::clone(self), Arc::clone(mirror), document.clone());
+        let call = || {
+            tier = Tier::Miss;
+            async move { house.fetch(&mirror, &key, no_cache).await }
+        };
+        let refreshed = self.refreshes.join(document.clone(), call).await;
+        (refreshed.unwrap_or(Refreshed::Failed(IndexError::Lost)), tier)
+    }
+
+    /// The content of a document that is stored.
+    pub(super) async fn content(&self, document: &DocumentKey) -> Result<Option<Arc<Content>>, IndexError> {
+        if let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone())) {
+            return Ok(Some(content));
+        }
+        let Some(stored) = self.store.document(document).await? else { return Ok(None) };
+        let kind = document.kind;
+        let content = self
+            .blocking(move || match kind {
+                DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
+                _ => crate::simple::from_stored(&stored.body).map(Content::Page),
+            })
+            .await?;
+        // A row that cannot be read is no page: it is fetched again.
+        let Ok(content) = content else { return Ok(None) };
+        let content = Arc::new(content);
+        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::clone(&content)));
+        Ok(Some(content))
+    }
+
+    /// The page of a project as it is known, asking upstream when there is none or when `newer` demands it: for those
+    /// who look for a file in it.
+    pub(super) async fn project(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        project: &ProjectName,
+        newer: bool,
+    ) -> Result<Arc<Content>, IndexError> {
+        let document = page_of(&mirror.name, project);
+        let state = self.state(&document).await?;
+        let have = state.known().stored.is_some();
+        if !have || newer {
+            self.settle(mirror, &document, &state, newer).await?;
+        }
+        if let Some(content) = self.content(&document).await? {
+            return Ok(content);
+        }
+        match self.refresh(mirror, &document, false).await.0 {
+            Refreshed::Failed(why) => Err(why),
+            Refreshed::Missing => Err(missing(&document)),
+            Refreshed::Page => self.content(&document).await?.ok_or(IndexError::Lost),
+        }
+    }
+}
+
+/// The key of a project's page.
+pub fn page_of(index: &IndexName, project: &ProjectName) -> DocumentKey {
+    DocumentKey { index: index.clone(), kind: DocumentKind::Page, name: project.as_str().into() }
+}
+
+impl Base {
+    /// What leads from a document to its index, relative (design: no page contains a host name).
+    pub(super) fn prefix(self, index: &IndexName, kind: DocumentKind, name: &str) -> String {
+        // `/simple/{p}/` lies two below the top, `/pypi/{p}/json` too, `/pypi/{p}/{v}/json` three.
+        let up = if kind == DocumentKind::LegacyJson && name.contains('/') { "../../../" } else { "../../" };
+        match self {
+            Self::Index => up.to_owned(),
+            Self::Alias => format!("{up}{index}/"),
+        }
+    }
+}
+
+fn missing(document: &DocumentKey) -> IndexError {
+    let project = document.name.split('/').next().unwrap_or_default();
+    match ProjectName::parse(project) {
+        Ok(project) => IndexError::UnknownProject(document.index.clone(), project),
+        Err(why) => why.into(),
+    }
+}

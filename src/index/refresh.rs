@@ -1,0 +1,169 @@
+use super::House;
+use super::errors::IndexError;
+use super::keys::{Content, Key, Value};
+use super::mirror::Mirror;
+use super::pages::{MISSING_TTL, Refreshed};
+use super::states::Stored;
+use crate::metrics::Event;
+use crate::names::{ProjectName, Sha256};
+use crate::simple::{self, PageError, ProjectPage};
+use crate::store::{Document, DocumentKey, DocumentKind};
+use crate::upstream::{PageFetch, PageKind, UpstreamPage};
+use sha2::Digest;
+use std::sync::Arc;
+
+/// Largest answer of the legacy JSON API that is taken, in bytes; those of large projects are 10 to 30 MB.
+const LEGACY_JSON_BYTES_MAX: usize = 48 * 1024 * 1024;
+
+/// A document as upstream sent it, checked.
+struct Arrived {
+    content: Content,
+    body: Vec<u8>,
+    digest: Sha256,
+    last_serial: Option<u64>,
+}
+
+impl House {
+    /// Asks upstream for a document and keeps what it says: written once per change, never when it is the same.
+    pub(super) async fn fetch(self: Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, no_cache: bool) -> Refreshed {
+        let state = match self.state(document).await {
+            Ok(state) => state,
+            Err(why) => return Refreshed::Failed(why),
+        };
+        let known = state.known();
+        let validators = known.stored.as_ref().map(|stored| &stored.validators);
+        let fetched = match document.kind {
+            DocumentKind::LegacyJson => self.fetch_legacy(mirror, document, validators).await,
+            _ => match ProjectName::parse(&document.name) {
+                Ok(project) => mirror.upstream.page(&project, validators, no_cache).await,
+                Err(why) => return Refreshed::Failed(why.into()),
+            },
+        };
+        let now = self.clock.ticks();
+        let page = match fetched {
+            Ok(PageFetch::Page(page)) => page,
+            Ok(PageFetch::NotModified { max_age }) => {
+                self.metrics.happened(Event::PageUnchanged);
+                state.confirmed(now, mirror.page_ttl_ms(max_age));
+                return Refreshed::Page;
+            }
+            Ok(PageFetch::Missing) => {
+                state.gone(now, MISSING_TTL.as_millis() as u64);
+                return Refreshed::Missing;
+            }
+            Err(why) => {
+                self.metrics.upstream_failed(why.class());
+                tracing::warn!(index = %mirror.name, project = %document.name, %why, "upstream cannot be asked");
+                state.failed(now);
+                return Refreshed::Failed(IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) });
+            }
+        };
+        let ttl_ms = mirror.page_ttl_ms(page.max_age);
+        let validators = page.validators.clone();
+        let url = page.url.to_string();
+        let arrived = match self.check(mirror, document, page, known.stored.as_ref()).await {
+            Ok(arrived) => arrived,
+            Err(why) => {
+                self.metrics.happened(Event::PageRefused);
+                tracing::warn!(index = %mirror.name, project = %document.name, %why, "upstream's page is refused");
+                state.failed(now);
+                return Refreshed::Failed(why);
+            }
+        };
+        if known.stored.as_ref().is_some_and(|stored| stored.digest == arrived.digest) {
+            self.metrics.happened(Event::PageUnchanged);
+            state.confirmed(now, ttl_ms);
+            return Refreshed::Page;
+        }
+        self.metrics.happened(Event::PageChanged);
+        let row = Document {
+            fetched: self.clock.unix(),
+            etag: validators.etag,
+            last_modified: validators.last_modified,
+            last_serial: arrived.last_serial,
+            digest: arrived.digest,
+            url,
+            body: arrived.body,
+        };
+        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::new(arrived.content)));
+        if let Err(why) = self.store.put_document(document, &row).await {
+            // A disk that cannot be written does not keep the page from the client; memory has it.
+            self.disk_trouble(&why);
+        }
+        state.changed(Stored::of(&row), now, ttl_ms);
+        if document.kind == DocumentKind::Page {
+            self.start_backfill(mirror, document, &state);
+        }
+        Refreshed::Page
+    }
+
+    async fn fetch_legacy(
+        &self,
+        mirror: &Mirror,
+        document: &DocumentKey,
+        validators: Option<&crate::upstream::Validators>,
+    ) -> Result<PageFetch, crate::upstream::FetchError> {
+        let (project, version) = match document.name.split_once('/') {
+            Some((project, version)) => (project, Some(version)),
+            None => (&*document.name, None),
+        };
+        let Ok(project) = ProjectName::parse(project) else { return Ok(PageFetch::Missing) };
+        match mirror.upstream.legacy_json_url(&project, version) {
+            Some(url) => {
+                mirror.upstream.url_page(url, "application/json", validators, LEGACY_JSON_BYTES_MAX).await
+            }
+            None => Ok(PageFetch::Missing),
+        }
+    }
+
+    /// Parses and judges what came: a stored good page is replaced only by a valid one that is not older.
+    async fn check(
+        &self,
+        mirror: &Mirror,
+        document: &DocumentKey,
+        page: UpstreamPage,
+        stored: Option<&Stored>,
+    ) -> Result<Arrived, IndexError> {
+        let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
+        let (kind, name) = (document.kind, document.name.clone());
+        let arrived = self.blocking(move || arrived(kind, &name, &page)).await?.map_err(bad)?;
+        let before = stored.and_then(|stored| stored.last_serial);
+        match (before, arrived.last_serial) {
+            (Some(before), Some(now)) if now < before => {
+                Err(bad(format!("its serial {now} is older than {before}, which we have")))
+            }
+            _ => Ok(arrived),
+        }
+    }
+}
+
+fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrived, String> {
+    if kind == DocumentKind::LegacyJson {
+        let value: serde_json::Value = serde_json::from_slice(&page.body).map_err(|why| why.to_string())?;
+        if !value.get("info").is_some_and(serde_json::Value::is_object) {
+            return Err("it has no \"info\"".to_owned());
+        }
+        let body = page.body.to_vec();
+        let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
+        return Ok(Arrived { content: Content::Json(page.body.clone()), digest: digest(&body), body, last_serial });
+    }
+    let asked = ProjectName::parse(name).map_err(|why| why.to_string())?;
+    let mut parsed = parse(page, &asked).map_err(|why| why.to_string())?;
+    if parsed.last_serial.is_none() {
+        parsed.last_serial = page.last_serial_header;
+    }
+    let body = simple::to_stored(&parsed);
+    let last_serial = parsed.last_serial;
+    Ok(Arrived { content: Content::Page(parsed), digest: digest(&body), body, last_serial })
+}
+
+fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {
+    match page.content {
+        PageKind::Json => simple::parse_json(&page.body, &page.url, asked),
+        PageKind::Html => simple::parse_html(&page.body, &page.url, asked),
+    }
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
+}

@@ -1,0 +1,148 @@
+use crate::names::Sha256;
+use crate::store::{Document, DocumentKey};
+use crate::upstream::Validators;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is known of the freshness of a document. One per document, shared by all its renderings, so that a refresh
+/// touches memory only and the hot path reads two atomics.
+pub struct DocumentState {
+    /// Grows with every change of what a rendering would show.
+    generation: AtomicU64,
+    /// Until when (clock ticks, ms) the document is served without asking anybody; 0: ask.
+    fresh_until: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// What is stored, if anything is.
+    pub stored: Option<Stored>,
+    /// When upstream last confirmed it, in clock ticks of this run.
+    pub checked: Option<u64>,
+    /// Upstream says that there is no such thing.
+    pub missing: bool,
+    /// Refreshes that failed in a row, and when the last one did.
+    pub failures: u32,
+    pub failed_at: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Stored {
+    pub fetched: u64,
+    pub validators: Validators,
+    pub last_serial: Option<u64>,
+    pub digest: Sha256,
+}
+
+impl DocumentState {
+    fn new(stored: Option<Stored>) -> Self {
+        let known = Known { stored, ..Known::default() };
+        Self { generation: AtomicU64::new(1), fresh_until: AtomicU64::new(0), known: Mutex::new(known) }
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub fn is_fresh(&self, now: u64) -> bool {
+        now < self.fresh_until.load(Ordering::Relaxed)
+    }
+
+    pub fn known(&self) -> Known {
+        self.known.lock().clone()
+    }
+
+    /// Upstream confirmed what we have.
+    pub fn confirmed(&self, now: u64, ttl_ms: u64) {
+        let mut known = self.known.lock();
+        known.checked = Some(now);
+        known.missing = false;
+        known.failures = 0;
+        self.fresh_until.store(now + ttl_ms, Ordering::Relaxed);
+    }
+
+    /// Upstream said something new.
+    pub fn changed(&self, stored: Stored, now: u64, ttl_ms: u64) {
+        self.known.lock().stored = Some(stored);
+        self.confirmed(now, ttl_ms);
+        self.rerender();
+    }
+
+    /// Upstream says that there is no such thing; remembered for `ttl_ms`.
+    pub fn gone(&self, now: u64, ttl_ms: u64) {
+        let mut known = self.known.lock();
+        known.checked = Some(now);
+        known.missing = true;
+        known.failures = 0;
+        self.fresh_until.store(0, Ordering::Relaxed);
+        drop(known);
+        let _ = ttl_ms;
+        self.rerender();
+    }
+
+    /// Upstream could not be asked.
+    pub fn failed(&self, now: u64) {
+        let mut known = self.known.lock();
+        known.failures = known.failures.saturating_add(1);
+        known.failed_at = now;
+        self.fresh_until.store(0, Ordering::Relaxed);
+    }
+
+    /// What a page shows has changed although the document has not: metadata came or files went.
+    pub fn rerender(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// The states of the documents that were asked for.
+pub struct States(Mutex<HashMap<DocumentKey, Arc<DocumentState>>>);
+
+/// Most states held; about 400 bytes each, so under 8 MB.
+const STATES_MAX: usize = 20_000;
+
+impl States {
+    pub fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    pub fn get(&self, key: &DocumentKey) -> Option<Arc<DocumentState>> {
+        self.0.lock().get(key).cloned()
+    }
+
+    /// The state of `key`, made from what the database says when it is not known yet.
+    pub fn get_or_make(&self, key: &DocumentKey, document: Option<&Document>) -> Arc<DocumentState> {
+        let mut states = self.0.lock();
+        if let Some(state) = states.get(key) {
+            return Arc::clone(state);
+        }
+        if states.len() >= STATES_MAX {
+            // Who is still rendered or being refreshed holds an Arc; the others are made anew when asked for.
+            states.retain(|_, state| Arc::strong_count(state) > 1);
+        }
+        if states.len() >= STATES_MAX {
+            states.clear();
+        }
+        let state = Arc::new(DocumentState::new(document.map(Stored::of)));
+        states.insert(key.clone(), Arc::clone(&state));
+        state
+    }
+
+    /// Lets every page be rendered anew.
+    pub fn rerender_all(&self) {
+        self.0.lock().values().for_each(|state| state.rerender());
+    }
+}
+
+impl Stored {
+    pub fn of(document: &Document) -> Self {
+        Self {
+            fetched: document.fetched,
+            validators: Validators { etag: document.etag.clone(), last_modified: document.last_modified.clone() },
+            last_serial: document.last_serial,
+            digest: document.digest,
+        }
+    }
+}

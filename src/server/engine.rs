@@ -1,0 +1,55 @@
+//! The one file that names Pingora: its listeners accept connections and its streams carry them. Reading heads and
+//! writing answers is ours (`connection`), so that a head has one deadline and an answer is one vectored write.
+
+use super::connection::{Connection, Peer};
+use super::handler::Handler;
+use super::listen::Bound;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::ListenerConfig;
+use pingora_core::protocols::{GetSocketDigest, Shutdown, Stream};
+use pingora_core::server::{Fds, ShutdownWatch};
+use pingora_core::services::Service as _;
+use pingora_core::services::listening::Service;
+use std::os::fd::IntoRawFd;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+struct App {
+    handler: Arc<Handler>,
+    /// Held by every connection: when all are gone, its receiver knows.
+    open: mpsc::Sender<()>,
+    port: Option<u16>,
+}
+
+/// Accepts on a bound listener until `stop` turns true; the connections live on until they are done.
+pub fn accept(bound: Bound, handler: Arc<Handler>, open: mpsc::Sender<()>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    let name = bound.name().to_owned();
+    let port = bound.port();
+    let app = App { handler, open, port };
+    let mut service = Service::new(format!("sidewheel {name}"), app);
+    let listener = match &bound {
+        Bound::Tcp { .. } => ListenerConfig::tcp(&name),
+        Bound::Unix { .. } => ListenerConfig::uds(&name),
+    };
+    service.add_listener(listener);
+    // A descriptor under the listener's name is taken instead of binding: so a port of 0, socket activation and a
+    // socket's mode are ours.
+    let mut descriptors = Fds::new();
+    descriptors.add(name, bound.into_raw_fd());
+    tokio::spawn(async move { service.start_service(Some(Arc::new(Mutex::new(descriptors))), stop, 1).await })
+}
+
+#[async_trait]
+impl ServerApp for App {
+    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _open = self.open.clone();
+        let address = stream.get_socket_digest().and_then(|digest| digest.peer_addr().and_then(|a| a.as_inet().copied()));
+        let peer = Peer { address, port: self.port };
+        Connection::new(&mut stream, &self.handler, peer, shutdown.clone()).serve().await;
+        stream.shutdown().await;
+        None
+    }
+}

@@ -1,0 +1,103 @@
+use crate::index::FileBody;
+use crate::metrics::{Kind, Tier};
+use bytes::Bytes;
+use std::fmt::Write;
+
+/// An answer before it is on the wire.
+pub struct Reply {
+    pub status: Status,
+    /// Lines of the head that were made before, each with its end; may be empty.
+    pub made: Bytes,
+    /// Lines of the head that are this answer's own.
+    pub lines: String,
+    pub body: Body,
+    pub kind: Kind,
+    pub tier: Option<Tier>,
+    /// The connection ends with this answer.
+    pub close: bool,
+}
+
+pub enum Body {
+    Empty,
+    Bytes(Bytes),
+    File(FileBody),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Reply {
+    pub fn new(status: Status, kind: Kind) -> Self {
+        let (made, lines) = (Bytes::new(), String::new());
+        Self { status, made, lines, body: Body::Empty, kind, tier: None, close: false }
+    }
+
+    /// Adds a line to the head. `value` is made here or checked to be visible ASCII: nothing from outside passes
+    /// unchecked, so no answer can be split.
+    pub fn line(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        let before = self.lines.len();
+        let _ = write!(self.lines, "{name}: {value}");
+        if self.lines.get(before..).is_some_and(|line| line.bytes().any(|byte| byte < b' ' || byte == 0x7f)) {
+            self.lines.truncate(before);
+            return self;
+        }
+        self.lines.push_str("\r\n");
+        self
+    }
+
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// A short text for people and programs, with its length.
+    pub fn text(status: Status, kind: Kind, content_type: &str, text: impl Into<Bytes>) -> Self {
+        let text = text.into();
+        let mut reply = Self::new(status, kind)
+            .line("Content-Type", content_type)
+            .line("Content-Length", text.len())
+            .line("X-Content-Type-Options", "nosniff");
+        reply.body = Body::Bytes(text);
+        reply
+    }
+
+    /// An error, as a sentence; uv, twine and poetry show the body, devpi-client the JSON `message`.
+    pub fn error(status: Status, kind: Kind, sentence: &str, json: bool) -> Self {
+        let (content_type, text) = match json {
+            true => ("application/json", serde_json::json!({ "message": sentence }).to_string() + "\n"),
+            false => ("text/plain; charset=utf-8", format!("{sentence}\n")),
+        };
+        Self::text(status, kind, content_type, text).line("Cache-Control", "no-store")
+    }
+}
+
+impl Status {
+    pub const OK: Self = Self(200);
+    pub const PARTIAL: Self = Self(206);
+    pub const NOT_MODIFIED: Self = Self(304);
+
+    /// The reason phrase (RFC 9110 §15); devpi's clients print it.
+    pub fn phrase(self) -> &'static str {
+        match self.0 {
+            200 => "OK",
+            206 => "Partial Content",
+            301 => "Moved Permanently",
+            304 => "Not Modified",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            406 => "Not Acceptable",
+            408 => "Request Timeout",
+            416 => "Range Not Satisfiable",
+            421 => "Misdirected Request",
+            431 => "Request Header Fields Too Large",
+            500 => "Internal Server Error",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            504 => "Gateway Timeout",
+            505 => "HTTP Version Not Supported",
+            _ => "Unknown",
+        }
+    }
+}
