@@ -5,4 +5,6 @@ pub mod clock;
 pub mod index;
 pub mod metrics;
 pub mod names;
+pub mod server;
 pub mod store;
+pub mod upstream;
