@@ -50,7 +50,7 @@ impl From<DiskError> for IndexError {
 /// What a failed fetch of a file is for those who follow it.
 pub(super) fn failure(error: &FetchError) -> Failure {
     match error {
-        FetchError::Missing => Failure::Missing,
+        FetchError::Missing { .. } => Failure::Missing,
         FetchError::Refused { .. } => Failure::Refused,
         FetchError::Timeout { .. } => Failure::Timeout,
         FetchError::Status { status, .. } => Failure::Status(*status),

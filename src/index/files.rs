@@ -168,14 +168,14 @@ impl House {
         part: RangeAnswer,
     ) -> Result<Option<FileAnswer>, IndexError> {
         let total = facts.size.unwrap_or_default();
-        let RangeAnswer::Part { start, end } = part else {
+        let RangeAnswer::Part { start, end_inclusive: end } = part else {
             return Ok(Some(answer(facts, digest, total, part, FileBody::empty(), Tier::Miss)));
         };
-        let wanted = ByteRange { start, end: Some(end) };
+        let wanted = ByteRange::Span { first: start, last: end };
         let fetched = mirror.upstream.file(&facts.url, Some(wanted), None, false).await;
         let fetched = fetched.map_err(|why| file_error(facts, failure(&why)))?;
         match fetched.status {
-            FileStatus::Part { total: Some(told), .. } if told == total => {
+            FileStatus::Part { total: told, .. } if told == total => {
                 let body = FileBody::part(fetched.body, end - start + 1);
                 Ok(Some(answer(facts, digest, total, part, body, Tier::Miss)))
             }
@@ -326,7 +326,7 @@ pub(super) fn choose(ask: &FileAsk, digest: Option<Sha256>, total: Option<u64>) 
 pub(super) fn chosen(part: &RangeAnswer, total: u64) -> Range<u64> {
     match part {
         RangeAnswer::Whole => 0..total,
-        RangeAnswer::Part { start, end } => *start..end + 1,
+        RangeAnswer::Part { start, end_inclusive: end } => *start..end + 1,
         RangeAnswer::Unsatisfiable => 0..0,
     }
 }

@@ -138,10 +138,10 @@ impl House {
         leader.begin(len, spool.file());
         let mut writer = Writer::start(spool, Arc::clone(leader));
         let etag = fetched.etag.clone();
-        if let Err(why) = self.pour(fetched, &mut writer).await {
+        if let Err(why) = self.pour(fetched, &mut writer, 0).await {
             let written = writer.settled().await;
-            let resumed = self.resume(mirror, facts, written, etag.as_deref(), why).await?;
-            self.pour(resumed, &mut writer).await.map_err(|why| self.fetch_failed(facts, &why))?;
+            let (rest, known) = self.resume(mirror, facts, written, etag.as_deref(), why).await?;
+            self.pour(rest, &mut writer, known).await.map_err(|why| self.fetch_failed(facts, &why))?;
         }
         let spool = writer.finish().await.map_err(|why| self.disk_failed(&why))?;
         match spool.verify(len, facts.sha256) {
@@ -154,18 +154,25 @@ impl House {
         }
     }
 
-    async fn pour(&self, mut fetched: FileFetch, writer: &mut Writer) -> Result<(), FetchError> {
+    /// Hands the body to the writer but for the first `known` bytes, which are written already.
+    async fn pour(&self, mut fetched: FileFetch, writer: &mut Writer, mut known: u64) -> Result<(), FetchError> {
         while let Some(bytes) = fetched.body.next().await {
-            let bytes = bytes?;
+            let mut bytes = bytes?;
             self.metrics.received(bytes.len() as u64);
-            if !writer.write(bytes).await {
-                // The disk failed; `settled` or `finish` says how.
+            if known > 0 {
+                let passed = bytes.split_to(bytes.len().min(usize::try_from(known).unwrap_or(usize::MAX)));
+                known -= passed.len() as u64;
+            }
+            if !bytes.is_empty() && !writer.write(bytes).await {
+                // The disk failed; `finish` says how.
                 return Ok(());
             }
         }
         Ok(())
     }
 
+    /// Asks for the rest of a file; how many bytes of the answer are known already, when upstream sends the whole
+    /// again. The digest judges the sum.
     async fn resume(
         &self,
         mirror: &Mirror,
@@ -173,20 +180,17 @@ impl House {
         written: u64,
         etag: Option<&str>,
         why: FetchError,
-    ) -> Result<FileFetch, Failure> {
+    ) -> Result<(FileFetch, u64), Failure> {
         if !why.retryable() {
             return Err(self.fetch_failed(facts, &why));
         }
         self.metrics.happened(Event::FetchResumed);
         tracing::warn!(filename = %facts.filename, written, %why, "upstream broke off; asking for the rest");
-        let rest = ByteRange { start: written, end: None };
-        let wanted = (written > 0).then_some(rest);
-        let fetched = mirror.upstream.file(&facts.url, wanted, etag.filter(|_| written > 0), false).await;
-        let mut fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
-        if written > 0 && matches!(fetched.status, FileStatus::Whole) {
-            skip(&mut fetched, written).await.map_err(|why| self.fetch_failed(facts, &why))?;
-        }
-        Ok(fetched)
+        let rest = (written > 0).then_some(ByteRange::From(written));
+        let fetched = mirror.upstream.file(&facts.url, rest, etag.filter(|_| rest.is_some()), false).await;
+        let fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
+        let known = if fetched.status == FileStatus::Whole { written } else { 0 };
+        Ok((fetched, known))
     }
 
     /// Publishes the file, wakes the followers, then keeps the books: no client waits for a database.
@@ -231,22 +235,4 @@ impl House {
         tracing::warn!(filename = %facts.filename, %why, "the file cannot be fetched");
         failure(why)
     }
-}
-
-/// Passes over what is written already, when upstream sends the whole again. The digest judges the sum.
-async fn skip(fetched: &mut FileFetch, mut bytes: u64) -> Result<(), FetchError> {
-    while bytes > 0 {
-        match fetched.body.next().await {
-            Some(Ok(mut piece)) => {
-                let known = piece.split_to(piece.len().min(usize::try_from(bytes).unwrap_or(usize::MAX)));
-                bytes -= known.len() as u64;
-                if bytes == 0 {
-                    fetched.body.unread(piece);
-                }
-            }
-            Some(Err(why)) => return Err(why),
-            None => return Ok(()),
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
 use crate::simple::{ListFormat, ListSummary};
 use crate::store::{Document, DocumentKey, DocumentKind};
-use crate::upstream::{ListBody, ListFetch, Validators};
+use crate::upstream::{ListBody, ListFetch, PageKind, Validators};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -116,19 +116,38 @@ impl House {
         let upstream = |why| IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) };
         let fetched = mirror.upstream.list(validators.as_ref()).await.map_err(upstream)?;
         let document = match (fetched, stored) {
-            (ListFetch::NotModified, Some(document)) => Document { fetched: self.clock.unix(), ..document },
-            (ListFetch::NotModified | ListFetch::Missing, _) => {
+            (ListFetch::NotModified { .. }, Some(document)) => Document { fetched: self.clock.unix(), ..document },
+            (ListFetch::NotModified { .. } | ListFetch::Missing, _) => {
                 return Err(IndexError::BadPage { index: mirror.name.clone(), why: "it has no list of projects".into() });
             }
-            (ListFetch::Body(body), _) => self.keep_list(mirror, body).await?,
+            (ListFetch::Body { url, content, validators, body, .. }, _) => {
+                let (digest, last_serial, facts) = self.keep_list(mirror, content, body).await?;
+                Document {
+                    fetched: self.clock.unix(),
+                    etag: validators.etag,
+                    last_modified: validators.last_modified,
+                    last_serial,
+                    digest,
+                    url: url.to_string(),
+                    body: facts,
+                }
+            }
         };
         Ok(self.store.put_document(&list_key(&mirror.name), &document).await?)
     }
 
     /// Rewrites the list while it arrives, into two compressed files; it is never whole in memory.
-    async fn keep_list(self: &Arc<Self>, mirror: &Mirror, mut body: ListBody) -> Result<Document, IndexError> {
+    async fn keep_list(
+        self: &Arc<Self>,
+        mirror: &Mirror,
+        content: PageKind,
+        mut body: ListBody,
+    ) -> Result<(Sha256, Option<u64>, Vec<u8>), IndexError> {
         let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
-        let (format, validators, url) = (body.format(), body.validators.clone(), body.url.to_string());
+        let format = match content {
+            PageKind::Json => ListFormat::Json,
+            PageKind::Html => ListFormat::Html,
+        };
         let pump = tokio::spawn(async move {
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(io::Error::other);
@@ -150,15 +169,7 @@ impl House {
         }
         tracing::info!(index = %mirror.name, projects = summary.projects, dropped = summary.dropped, "fetched the list of projects");
         let facts = serde_json::to_vec(&kept).map_err(|why| bad(why.to_string()))?;
-        Ok(Document {
-            fetched: self.clock.unix(),
-            etag: validators.etag,
-            last_modified: validators.last_modified,
-            last_serial: summary.last_serial,
-            digest: super::refresh::digest(&facts),
-            url,
-            body: facts,
-        })
+        Ok((super::refresh::digest(&facts), summary.last_serial, facts))
     }
 
     /// The answer out of the files that are kept; `None` when they are gone or damaged.

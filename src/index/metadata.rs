@@ -194,12 +194,12 @@ impl House {
         range: &std::ops::Range<u64>,
     ) -> Result<Bytes, IndexError> {
         let error = |why| file_error(facts, why);
-        let wanted = ByteRange { start: range.start, end: Some(range.end.saturating_sub(1)) };
+        let wanted = ByteRange::Span { first: range.start, last: range.end.saturating_sub(1) };
         let fetched = mirror.upstream.file(&facts.url, Some(wanted), None, false).await;
         let mut fetched = fetched.map_err(|why| error(failure(&why)))?;
         let size = range.end - range.start;
         match fetched.status {
-            FileStatus::Part { total: Some(total), .. } if total == len => {}
+            FileStatus::Part { total, .. } if total == len => {}
             // No parts: a whole small file will do, a whole large one is never fetched for this.
             FileStatus::Whole if range.start == 0 && size == len => {}
             _ => return Err(IndexError::NoMetadata(facts.filename.to_string())),

@@ -78,12 +78,12 @@ impl Pass {
         sent: u64,
         sent_hash: Option<sha2::Sha256>,
     ) -> Result<Self, Failure> {
-        let from = (sent > 0).then_some(ByteRange { start: sent, end: None });
+        let from = (sent > 0).then_some(ByteRange::From(sent));
         let fetched = mirror.upstream.file(&facts.url, from, None, false).await.map_err(|why| failure(&why))?;
         let whole = matches!(fetched.status, FileStatus::Whole);
         let told = match fetched.status {
             FileStatus::Whole => fetched.len,
-            FileStatus::Part { total, .. } => total,
+            FileStatus::Part { total, .. } => Some(total),
         };
         // Without a length there is no Content-Length, and without that no cut that a client would notice.
         let total = match (facts.size, told) {

@@ -8,12 +8,30 @@ use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
 use crate::simple::{self, PageError, ProjectPage};
 use crate::store::{Document, DocumentKey, DocumentKind};
-use crate::upstream::{PageFetch, PageKind, UpstreamPage};
+use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators};
+use bytes::Bytes;
 use sha2::Digest;
 use std::sync::Arc;
+use url::Url;
 
 /// Largest answer of the legacy JSON API that is taken, in bytes; those of large projects are 10 to 30 MB.
 const LEGACY_JSON_BYTES_MAX: usize = 48 * 1024 * 1024;
+
+/// An answer of upstream, whatever it was asked for.
+enum Answer {
+    Page(UpstreamPage),
+    NotModified { max_age: Option<u64> },
+    Missing,
+}
+
+struct UpstreamPage {
+    url: Url,
+    content: PageKind,
+    body: Bytes,
+    validators: Validators,
+    max_age: Option<u64>,
+    last_serial_header: Option<u64>,
+}
 
 /// A document as upstream sent it, checked.
 struct Arrived {
@@ -33,21 +51,18 @@ impl House {
         let known = state.known();
         let validators = known.stored.as_ref().map(|stored| &stored.validators);
         let fetched = match document.kind {
-            DocumentKind::LegacyJson => self.fetch_legacy(mirror, document, validators).await,
-            _ => match ProjectName::parse(&document.name) {
-                Ok(project) => mirror.upstream.page(&project, validators, no_cache).await,
-                Err(why) => return Refreshed::Failed(why.into()),
-            },
+            DocumentKind::LegacyJson => ask_legacy(mirror, document, validators).await,
+            DocumentKind::Page | DocumentKind::List => ask_page(mirror, document, validators, no_cache).await,
         };
         let now = self.clock.ticks();
         let page = match fetched {
-            Ok(PageFetch::Page(page)) => page,
-            Ok(PageFetch::NotModified { max_age }) => {
+            Ok(Answer::Page(page)) => page,
+            Ok(Answer::NotModified { max_age }) => {
                 self.metrics.happened(Event::PageUnchanged);
                 state.confirmed(now, mirror.page_ttl_ms(max_age));
                 return Refreshed::Page;
             }
-            Ok(PageFetch::Missing) => {
+            Ok(Answer::Missing) => {
                 state.gone(now, MISSING_TTL.as_millis() as u64);
                 return Refreshed::Missing;
             }
@@ -97,25 +112,6 @@ impl House {
         Refreshed::Page
     }
 
-    async fn fetch_legacy(
-        &self,
-        mirror: &Mirror,
-        document: &DocumentKey,
-        validators: Option<&crate::upstream::Validators>,
-    ) -> Result<PageFetch, crate::upstream::FetchError> {
-        let (project, version) = match document.name.split_once('/') {
-            Some((project, version)) => (project, Some(version)),
-            None => (&*document.name, None),
-        };
-        let Ok(project) = ProjectName::parse(project) else { return Ok(PageFetch::Missing) };
-        match mirror.upstream.legacy_json_url(&project, version) {
-            Some(url) => {
-                mirror.upstream.url_page(url, "application/json", validators, LEGACY_JSON_BYTES_MAX).await
-            }
-            None => Ok(PageFetch::Missing),
-        }
-    }
-
     /// Parses and judges what came: a stored good page is replaced only by a valid one that is not older.
     async fn check(
         &self,
@@ -135,6 +131,44 @@ impl House {
             _ => Ok(arrived),
         }
     }
+}
+
+async fn ask_page(
+    mirror: &Mirror,
+    document: &DocumentKey,
+    validators: Option<&Validators>,
+    no_cache: bool,
+) -> Result<Answer, FetchError> {
+    let Ok(project) = ProjectName::parse(&document.name) else { return Ok(Answer::Missing) };
+    Ok(match mirror.upstream.page(&project, validators, no_cache).await? {
+        PageFetch::Page { url, content, body, validators, max_age, last_serial_header } => {
+            Answer::Page(UpstreamPage { url, content, body, validators, max_age, last_serial_header })
+        }
+        PageFetch::NotModified { max_age } => Answer::NotModified { max_age },
+        PageFetch::Missing => Answer::Missing,
+    })
+}
+
+async fn ask_legacy(
+    mirror: &Mirror,
+    document: &DocumentKey,
+    validators: Option<&Validators>,
+) -> Result<Answer, FetchError> {
+    let (project, version) = match document.name.split_once('/') {
+        Some((project, version)) => (project, Some(version)),
+        None => (&*document.name, None),
+    };
+    let url = ProjectName::parse(project).ok().and_then(|name| mirror.upstream.legacy_json_url(&name, version));
+    // An upstream that is no warehouse has no such API.
+    let Some(url) = url else { return Ok(Answer::Missing) };
+    Ok(match mirror.upstream.url_page(&url, "application/json", validators, LEGACY_JSON_BYTES_MAX).await? {
+        UrlFetch::Page { url, body, validators, max_age, last_serial_header, .. } => {
+            let content = PageKind::Json;
+            Answer::Page(UpstreamPage { url, content, body, validators, max_age, last_serial_header })
+        }
+        UrlFetch::NotModified { max_age } => Answer::NotModified { max_age },
+        UrlFetch::Missing => Answer::Missing,
+    })
 }
 
 fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrived, String> {

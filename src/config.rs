@@ -1,0 +1,2 @@
+//! stub
+pub enum Listen { Tcp(std::net::SocketAddr), Unix(std::path::PathBuf) }

@@ -1,0 +1,259 @@
+use super::handler::{Handler, Request};
+use super::reply::{Body, Reply, Status};
+use super::send::{Cut, Sender};
+use crate::http::{HEAD_BYTES_MAX, HeadError, HeadFacts, Via, check_head};
+use crate::metrics::Kind;
+use bytes::{BufMut, Bytes, BytesMut};
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// None on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// The port that the connection came in by.
+    pub port: Option<u16>,
+}
+
+/// One connection: requests one after another until either side ends it.
+pub struct Connection<'a, S: ?Sized> {
+    stream: &'a mut S,
+    handler: &'a Handler,
+    peer: Peer,
+    stop: watch::Receiver<bool>,
+    buffer: BytesMut,
+}
+
+/// How long an idle connection is kept. Longer than proxies keep theirs (Caddy: 2 minutes), so that none writes into a
+/// connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(150);
+
+/// How long a head may take from its first byte to its last, however it trickles.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// First room for a head, in bytes: most clients' heads are under 1 KiB.
+const HEAD_BYTES: usize = 2 * 1024;
+
+/// How long a connection that ends after an unread request is drained, so that the client reads the answer before it
+/// sees a reset.
+const LINGER: Duration = Duration::from_millis(500);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+enum Incoming {
+    /// A head of this many bytes is in the buffer.
+    Head(usize),
+    Refused(HeadError),
+    /// It came too slowly.
+    Slow,
+    Closed,
+}
+
+impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
+    pub fn new(stream: &'a mut S, handler: &'a Handler, peer: Peer, stop: watch::Receiver<bool>) -> Self {
+        Self { stream, handler, peer, stop, buffer: BytesMut::with_capacity(HEAD_BYTES) }
+    }
+
+    /// Serves until the end of the connection.
+    pub async fn serve(mut self) {
+        let Some(_place) = self.handler.admit() else {
+            let reply = Reply::error(Status(503), Kind::Other, "too many connections", false);
+            let _ = self.refuse(reply).await;
+            return;
+        };
+        loop {
+            let bytes = match self.head().await {
+                Incoming::Head(bytes) => bytes,
+                Incoming::Closed => return,
+                Incoming::Slow => {
+                    let reply = Reply::error(Status(408), Kind::Other, "the request's head took too long", false);
+                    return self.refuse(reply).await;
+                }
+                Incoming::Refused(why) => {
+                    let reply = Reply::error(Status(why.status()), Kind::Other, &why.to_string(), false);
+                    return self.refuse(reply).await;
+                }
+            };
+            let raw = self.buffer.split_to(bytes).freeze();
+            let keep = match check_head(&raw) {
+                Ok(facts) => self.answer(&facts).await,
+                Err(why) => {
+                    let reply = Reply::error(Status(why.status()), Kind::Other, &why.to_string(), false);
+                    self.refuse(reply).await;
+                    false
+                }
+            };
+            if !keep {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a whole head. Idle connections end when the server stops.
+    async fn head(&mut self) -> Incoming {
+        let mut seen = 0;
+        if let Some(found) = self.found(&mut seen) {
+            return found;
+        }
+        if self.buffer.is_empty() {
+            if *self.stop.borrow() {
+                return Incoming::Closed;
+            }
+            self.buffer.reserve(HEAD_BYTES);
+            let read = tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.buffer) => read,
+                _ = self.stop.wait_for(|stop| *stop) => return Incoming::Closed,
+                () = tokio::time::sleep(IDLE) => return Incoming::Closed,
+            };
+            match read {
+                Ok(0) | Err(_) => return Incoming::Closed,
+                Ok(_) => {}
+            }
+            if let Some(found) = self.found(&mut seen) {
+                return found;
+            }
+        }
+        let rest = async {
+            loop {
+                self.buffer.reserve(HEAD_BYTES);
+                match self.stream.read_buf(&mut self.buffer).await {
+                    Ok(0) | Err(_) => return Incoming::Closed,
+                    Ok(_) => {}
+                }
+                if let Some(found) = self.found(&mut seen) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(HEAD_DEADLINE, rest).await.unwrap_or(Incoming::Slow)
+    }
+
+    /// Looks for the blank line from `seen` on; a line that ends in a bare LF is not waited past.
+    fn found(&mut self, seen: &mut usize) -> Option<Incoming> {
+        while let Some(at) = self.buffer.get(*seen..)?.iter().position(|byte| *byte == b'\n') {
+            let end = *seen + at + 1;
+            match self.buffer.get(..end)? {
+                [b'\r', b'\n'] => return Some(Incoming::Refused(HeadError::RequestLine)),
+                [.., b'\n', b'\r', b'\n'] => return Some(Incoming::Head(end)),
+                [.., b'\r', b'\n'] => *seen = end,
+                _ => return Some(Incoming::Refused(HeadError::LineEnd)),
+            }
+        }
+        *seen = (*seen).max(self.buffer.len().saturating_sub(1));
+        (self.buffer.len() > HEAD_BYTES_MAX).then_some(Incoming::Refused(HeadError::TooLarge))
+    }
+
+    /// Answers one request; whether the connection goes on.
+    async fn answer(&mut self, facts: &HeadFacts<'_>) -> bool {
+        let started = Instant::now();
+        let via = self.peer.port.map_or(Via::Unix, |port| Via::Tcp { port });
+        let request = Request { facts, via, peer: self.peer };
+        let mut reply = self.handler.handle(&request).await;
+        // A body that nobody read would be taken for the next request: the connection ends with the answer.
+        let keep = facts.keep_alive && !facts.has_body() && !reply.close && !*self.stop.borrow();
+        let sent = self.send(&mut reply, facts.method == "HEAD", keep, facts.minor_version).await;
+        let (bytes, cut) = match sent {
+            Ok(bytes) => (bytes, None),
+            Err((bytes, cut)) => (bytes, Some(cut)),
+        };
+        self.handler.record(&request, &reply, bytes, cut.as_ref(), started.elapsed());
+        if facts.has_body() && cut.is_none() {
+            self.drain().await;
+        }
+        keep && cut.is_none()
+    }
+
+    async fn send(&mut self, reply: &mut Reply, head_only: bool, keep: bool, minor: u8) -> Result<u64, (u64, Cut)> {
+        let first = match &mut reply.body {
+            // The first piece is waited for before the head is sent: a failure until then is a clean error.
+            Body::File(body) if !head_only => match body.next().await {
+                Ok(piece) => piece,
+                Err(why) => {
+                    *reply = super::statuses::late(why, reply.kind);
+                    None
+                }
+            },
+            _ => None,
+        };
+        let head = self.head_of(reply, keep, minor);
+        let mut sender = Sender::new(self.stream, head);
+        let sent = match &mut reply.body {
+            _ if head_only => Ok(()),
+            Body::Empty => Ok(()),
+            Body::Bytes(bytes) => sender.bytes(bytes.clone()).await,
+            Body::File(body) => sender.body(first, body).await,
+        };
+        let sent = match sent {
+            Ok(()) => sender.finish().await,
+            Err(cut) => Err(cut),
+        };
+        sent.map(|()| sender.sent).map_err(|cut| (sender.sent, cut))
+    }
+
+    fn head_of(&self, reply: &Reply, keep: bool, minor: u8) -> Bytes {
+        let mut head = BytesMut::with_capacity(256 + reply.made.len() + reply.lines.len());
+        match reply.status {
+            Status::OK => head.put_slice(b"HTTP/1.1 200 OK\r\n"),
+            status => head.put_slice(format!("HTTP/1.1 {} {}\r\n", status.0, status.phrase()).as_bytes()),
+        }
+        head.put_slice(b"Date: ");
+        put_date(&mut head, self.handler.unix());
+        head.put_slice(b"\r\n");
+        head.put_slice(&reply.made);
+        head.put_slice(reply.lines.as_bytes());
+        if let Some(tier) = reply.tier {
+            head.put_slice(b"X-Cache: ");
+            head.put_slice(tier.as_str().as_bytes());
+            head.put_slice(b"\r\n");
+        }
+        match (keep, minor) {
+            (false, _) => head.put_slice(b"Connection: close\r\n\r\n"),
+            (true, 0) => head.put_slice(b"Connection: keep-alive\r\n\r\n"),
+            (true, _) => head.put_slice(b"\r\n"),
+        }
+        head.freeze()
+    }
+
+    /// Answers what was not even a request, and ends the connection.
+    async fn refuse(&mut self, mut reply: Reply) {
+        reply.close = true;
+        let _ = self.send(&mut reply, false, false, 1).await;
+        self.handler.record_refused(self.peer, &reply);
+        self.drain().await;
+    }
+
+    /// Reads on a little and throws it away.
+    async fn drain(&mut self) {
+        let _ = self.stream.shutdown().await;
+        let drained = async {
+            let mut total = 0;
+            let mut rest = BytesMut::with_capacity(HEAD_BYTES);
+            while let Ok(1..) = self.stream.read_buf(&mut rest).await {
+                total += rest.len();
+                rest.clear();
+                if total > LINGER_BYTES_MAX {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, drained).await;
+    }
+}
+
+/// The date of an answer (RFC 9110 §6.6.1), written anew once a second for each worker.
+fn put_date(head: &mut BytesMut, unix: u64) {
+    thread_local! {
+        static DATE: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    DATE.with_borrow_mut(|(second, text)| {
+        if *second != unix {
+            *second = unix;
+            *text = httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(unix));
+        }
+        head.put_slice(text.as_bytes());
+    });
+}

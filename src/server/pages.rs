@@ -1,0 +1,234 @@
+use super::handler::{Handler, Request, failed};
+use super::reply::{Body, Reply, Status};
+use crate::http::{self, Encoding, Field, FileWhat, Format, IndexRef, Negotiated, Query, RangeAnswer};
+use crate::index::{
+    Base, FileAnswer, FileAsk, FileKey, ListAnswer, ListAsk, PageAnswer, PageAsk, PageKey, RenderedPage, page_of,
+};
+use crate::metrics::{Kind, Tier};
+use crate::names::{ProjectName, Version};
+use crate::store::{DocumentKey, DocumentKind};
+use bytes::Bytes;
+use std::fmt::Write;
+
+/// A year, as devpi writes it: a file under its digest never changes (RFC 8246).
+const FILE_CACHE_CONTROL: &str = "max-age=365000000, immutable, public";
+
+/// What every page and file says to browsers: sniff nothing, embed nowhere, lend to no other site.
+const SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+                    Content-Security-Policy: default-src 'none'; sandbox; frame-ancestors 'none'\r\n";
+
+impl Handler {
+    /// `/{user}/{index}/+simple/{project}/` and `/simple/{project}/`.
+    pub(super) async fn project(
+        &self,
+        request: &Request<'_>,
+        index: &IndexRef,
+        project: ProjectName,
+        query: &Query,
+        json: bool,
+    ) -> Reply {
+        let Some(format) = negotiated(request, query) else { return not_acceptable(Kind::Page) };
+        let document = page_of(&self.index_name(index), &project);
+        self.page(request, document, format, base_of(index), Kind::Page, json).await
+    }
+
+    /// `/pypi/{project}/json` and `/pypi/{project}/{version}/json`.
+    pub(super) async fn legacy_json(
+        &self,
+        request: &Request<'_>,
+        project: ProjectName,
+        version: Option<Version>,
+        json: bool,
+    ) -> Reply {
+        let name = match version {
+            Some(version) => format!("{project}/{version}"),
+            None => project.to_string(),
+        };
+        let (index, kind) = (self.default_index().clone(), DocumentKind::LegacyJson);
+        let document = DocumentKey { index, kind, name: name.into() };
+        self.page(request, document, Format::JsonV1, Base::Alias, Kind::Json, json).await
+    }
+
+    async fn page(
+        &self,
+        request: &Request<'_>,
+        document: DocumentKey,
+        format: Format,
+        base: Base,
+        kind: Kind,
+        json: bool,
+    ) -> Reply {
+        let facts = request.facts;
+        let encoding = http::encoding(facts.get(Field::AcceptEncoding));
+        let no_cache = http::cache_directives(facts.get(Field::CacheControl)).no_cache;
+        let ask = PageAsk { page: PageKey { document, format, encoding, base }, no_cache };
+        match self.index().page(ask).await {
+            Ok(PageAnswer { page, tier }) => self.page_reply(request, &page, tier, kind),
+            Err(why) => failed(&why, kind, json),
+        }
+    }
+
+    fn page_reply(&self, request: &Request<'_>, page: &RenderedPage, tier: Tier, kind: Kind) -> Reply {
+        let not_modified = http::not_modified(request.facts.get(Field::IfNoneMatch), None, &page.etag, None);
+        let status = if not_modified { Status::NOT_MODIFIED } else { Status::OK };
+        let mut reply = Reply::new(status, kind).tier(tier);
+        // A page that may be out of date is asked for again each time.
+        reply.lines = match tier {
+            Tier::Stale => "Cache-Control: no-cache\r\n".to_owned(),
+            _ => format!("Cache-Control: max-age={}, public\r\n", self.page_max_age()),
+        };
+        if not_modified {
+            return reply.line("ETag", &page.etag).line("Vary", VARY);
+        }
+        reply.made = page.head.get_or_init(|| page_head(page)).clone();
+        reply.body = Body::Bytes(page.body.clone());
+        reply
+    }
+
+    /// `/{user}/{index}/+simple/` and `/simple/`.
+    pub(super) async fn project_list(
+        &self,
+        request: &Request<'_>,
+        index: &IndexRef,
+        query: &Query,
+        json: bool,
+    ) -> Reply {
+        let Some(format) = negotiated(request, query) else { return not_acceptable(Kind::List) };
+        let encoding = http::encoding(request.facts.get(Field::AcceptEncoding));
+        // The list is kept in gzip only, which every client that takes a compression takes.
+        let encoding = if encoding == Encoding::Identity { encoding } else { Encoding::Gzip };
+        let ask = ListAsk { index: self.index_name(index), format, encoding, base: base_of(index) };
+        let answer = match self.index().list(ask).await {
+            Ok(answer) => answer,
+            Err(why) => return failed(&why, Kind::List, json),
+        };
+        let ListAnswer { format, encoding, len, etag, last_serial, body, tier } = answer;
+        let not_modified = http::not_modified(request.facts.get(Field::IfNoneMatch), None, &etag, None);
+        let status = if not_modified { Status::NOT_MODIFIED } else { Status::OK };
+        let mut reply = Reply::new(status, Kind::List)
+            .tier(tier)
+            .line("Cache-Control", format_args!("max-age={}, public", self.page_max_age()))
+            .line("ETag", etag)
+            .line("Vary", VARY);
+        if not_modified {
+            return reply;
+        }
+        reply = reply.line("Content-Type", format.content_type()).line("Content-Length", len);
+        if let Some(token) = encoding.token() {
+            reply = reply.line("Content-Encoding", token);
+        }
+        if let Some(serial) = last_serial {
+            reply = reply.line("X-PyPI-Last-Serial", serial);
+        }
+        reply.lines.push_str(SAFE);
+        reply.body = Body::File(body);
+        reply
+    }
+
+    /// `+f`, `+e` and `+packages`, and what hangs on a file.
+    pub(super) async fn file(&self, request: &Request<'_>, file: FileKey, what: FileWhat, json: bool) -> Reply {
+        let facts = request.facts;
+        let ask = FileAsk {
+            file,
+            range: facts.get(Field::Range).map(str::to_owned),
+            if_range: facts.get(Field::IfRange).map(str::to_owned),
+            head_only: facts.method == "HEAD",
+        };
+        let (kind, answer) = match what {
+            FileWhat::Itself => (Kind::File, self.index().file(ask).await),
+            FileWhat::Metadata => (Kind::Metadata, self.index().metadata(ask).await),
+            // Mirrors keep upstream's own provenance URLs (PEP 740); ours come with private indexes.
+            FileWhat::Provenance => {
+                return Reply::error(Status(404), Kind::Other, "there is no provenance here", json);
+            }
+        };
+        match answer {
+            Ok(answer) => file_reply(request, answer, kind),
+            Err(why) => failed(&why, kind, json),
+        }
+    }
+}
+
+const VARY: &str = "Accept, Accept-Encoding";
+
+fn base_of(index: &IndexRef) -> Base {
+    match index {
+        IndexRef::Named(_) => Base::Index,
+        IndexRef::Default => Base::Alias,
+    }
+}
+
+fn negotiated(request: &Request<'_>, query: &Query) -> Option<Format> {
+    match http::negotiate(request.facts.get(Field::Accept), query.format.as_deref()) {
+        Negotiated::Format(format) => Some(format),
+        Negotiated::NotAcceptable => None,
+    }
+}
+
+fn not_acceptable(kind: Kind) -> Reply {
+    let sentence = "pages come as text/html, application/vnd.pypi.simple.v1+html or application/vnd.pypi.simple.v1+json";
+    Reply::error(Status(406), kind, sentence, false).line("Vary", VARY)
+}
+
+fn page_head(page: &RenderedPage) -> Bytes {
+    let content_type = if page.is_json_document { "application/json" } else { page.format.content_type() };
+    let mut head = format!(
+        "Content-Type: {content_type}\r\nContent-Length: {}\r\nETag: {}\r\nVary: {VARY}\r\n{SAFE}",
+        page.body.len(),
+        page.etag
+    );
+    if let Some(token) = page.encoding.token() {
+        let _ = write!(head, "Content-Encoding: {token}\r\n");
+    }
+    if let Some(serial) = page.last_serial {
+        let _ = write!(head, "X-PyPI-Last-Serial: {serial}\r\n");
+    }
+    head.into()
+}
+
+fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind) -> Reply {
+    let FileAnswer { total, digest, modified, part, body, tier } = answer;
+    let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
+    let facts = request.facts;
+    let (none_match, since) = (facts.get(Field::IfNoneMatch), facts.get(Field::IfModifiedSince));
+    let not_modified = http::not_modified(none_match, since, &etag, modified);
+    let (status, len) = match part {
+        _ if not_modified => (Status::NOT_MODIFIED, None),
+        RangeAnswer::Whole => (Status::OK, Some(total)),
+        RangeAnswer::Part { start, end_inclusive } => (Status::PARTIAL, Some(end_inclusive - start + 1)),
+        RangeAnswer::Unsatisfiable => (Status(416), Some(0)),
+    };
+    let mut reply = Reply::new(status, kind).tier(tier);
+    let lines = &mut reply.lines;
+    lines.reserve(512);
+    if let Some(len) = len {
+        let _ = write!(lines, "Content-Length: {len}\r\n");
+        lines.push_str(match kind {
+            Kind::Metadata => "Content-Type: text/plain; charset=utf-8\r\n",
+            _ => "Content-Type: application/octet-stream\r\nContent-Disposition: attachment\r\n",
+        });
+        lines.push_str(SAFE);
+    }
+    match part {
+        _ if not_modified => {}
+        RangeAnswer::Part { start, end_inclusive } => {
+            let _ = write!(lines, "Content-Range: bytes {start}-{end_inclusive}/{total}\r\n");
+        }
+        RangeAnswer::Unsatisfiable => {
+            let _ = write!(lines, "Content-Range: bytes */{total}\r\n");
+        }
+        RangeAnswer::Whole => {}
+    }
+    if digest.is_some() {
+        let _ = write!(lines, "ETag: {etag}\r\n");
+    }
+    if let Some(modified) = modified {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
+        let _ = write!(lines, "Last-Modified: {}\r\n", httpdate::fmt_http_date(time));
+    }
+    let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {FILE_CACHE_CONTROL}\r\n");
+    if !not_modified {
+        reply.body = Body::File(body);
+    }
+    reply
+}
