@@ -25,7 +25,7 @@ pub fn not_modified(
     last_modified: Option<u64>,
 ) -> bool {
     if let Some(list) = if_none_match {
-        return list.trim_matches([' ', '\t']) == "*" || Tags(list).any(|tag| opaque(tag) == opaque(etag));
+        return list.trim_ascii() == "*" || Tags(list).any(|tag| opaque(tag) == opaque(etag));
     }
     match (if_modified_since.and_then(unix_time), last_modified) {
         (Some(since), Some(modified)) => modified <= since,
@@ -38,7 +38,7 @@ pub fn not_modified(
 /// Tags compare strongly, dates must be equal (RFC 9110 §13.1.5). A doubt is answered with the whole file, never with
 /// a part of another.
 pub fn if_range(header: Option<&str>, etag: &str, last_modified_unix: Option<u64>) -> bool {
-    let Some(validator) = header.map(|header| header.trim_matches([' ', '\t'])) else {
+    let Some(validator) = header.map(|header| header.trim_ascii()) else {
         return true;
     };
     if validator.contains('"') {
@@ -52,7 +52,7 @@ pub fn cache_directives(cache_control: Option<&str>) -> CacheDirectives {
     let mut directives = CacheDirectives::default();
     for directive in cache_control.unwrap_or_default().split(',') {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        let name = name.trim_matches([' ', '\t']);
+        let name = name.trim_ascii();
         if name.eq_ignore_ascii_case("no-cache") {
             directives.no_cache = true;
         } else if name.eq_ignore_ascii_case("no-store") {
@@ -102,7 +102,7 @@ fn opaque(tag: &str) -> &str {
 
 /// An HTTP date in any of its three forms (RFC 9110 §5.6.7).
 fn unix_time(date: &str) -> Option<u64> {
-    let time = httpdate::parse_http_date(date.trim_matches([' ', '\t'])).ok()?;
+    let time = httpdate::parse_http_date(date.trim_ascii()).ok()?;
     time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs())
 }
 

@@ -48,10 +48,18 @@ impl Format {
         self.names().iter().any(|name| name.eq_ignore_ascii_case(media_type))
     }
 
-    fn family(self) -> &'static str {
-        match self {
+    /// How a media range covers this form, if it does.
+    fn fit(self, range: &str) -> Option<Fit> {
+        let family = match self {
             Self::Html => "text/*",
             Self::HtmlV1 | Self::JsonV1 => "application/*",
+        };
+        if self.is_named(range) {
+            Some(Fit::Exact)
+        } else if range.eq_ignore_ascii_case(family) {
+            Some(Fit::Family)
+        } else {
+            (range == "*/*" || range == "*").then_some(Fit::Any)
         }
     }
 }
@@ -75,11 +83,16 @@ pub fn negotiate(accept: Option<&str>, format_query: Option<&str>) -> Negotiated
         let known = Format::ALL.into_iter().find(|format| format.is_named(wanted));
         return known.map_or(Negotiated::NotAcceptable, Negotiated::Format);
     }
-    let accept = accept.unwrap_or_default();
+    let mut weights = Format::ALL.map(|format| (format, None));
+    for (range, quality) in weighted(accept.unwrap_or_default()) {
+        for (format, weight) in &mut weights {
+            *weight = (*weight).max(format.fit(range).map(|fit| (fit, quality)));
+        }
+    }
     let mut best: Option<(Quality, bool, Format)> = None;
     let mut html_excluded = false;
-    for format in Format::ALL {
-        let Some((fit, quality)) = weight(format, accept) else {
+    for (format, weight) in weights {
+        let Some((fit, quality)) = weight else {
             continue;
         };
         let exact = fit == Fit::Exact;
@@ -112,20 +125,6 @@ pub fn wants_plain_json(accept: Option<&str>) -> bool {
     };
     let json = best("application/json");
     json > 0 && json >= best("text/html")
-}
-
-/// The weight that `accept` gives to a form, and by how exact a range; `None` when no range covers it.
-fn weight(format: Format, accept: &str) -> Option<(Fit, Quality)> {
-    let fit = |range: &str| {
-        if format.is_named(range) {
-            Some(Fit::Exact)
-        } else if range.eq_ignore_ascii_case(format.family()) {
-            Some(Fit::Family)
-        } else {
-            (range == "*/*" || range == "*").then_some(Fit::Any)
-        }
-    };
-    weighted(accept).filter_map(|(range, quality)| Some((fit(range)?, quality))).max()
 }
 
 #[cfg(test)]

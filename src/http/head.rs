@@ -318,7 +318,8 @@ impl Field {
     const COUNT: usize = Self::ALL.len();
 
     fn named(name: &[u8]) -> Option<(Self, &'static str)> {
-        Self::ALL.into_iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name))
+        let known = Self::ALL.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(name));
+        known.copied()
     }
 
     /// Whether several lines mean the same as one with commas (RFC 9110 §5.3). Any other field may come once.

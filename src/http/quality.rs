@@ -8,13 +8,13 @@ pub(super) type Quality = u16;
 pub(super) fn weighted(list: &str) -> impl Iterator<Item = (&str, Quality)> {
     list.split(',').filter_map(|item| {
         let mut parts = item.split(';');
-        let name = parts.next()?.trim_matches([' ', '\t']);
+        let name = parts.next()?.trim_ascii();
         let mut quality = 1000;
         for parameter in parts {
             if let Some((key, value)) = parameter.split_once('=')
-                && key.trim_matches([' ', '\t']).eq_ignore_ascii_case("q")
+                && key.trim_ascii().eq_ignore_ascii_case("q")
             {
-                quality = parse(value.trim_matches([' ', '\t']))?;
+                quality = parse(value.trim_ascii())?;
             }
         }
         (!name.is_empty()).then_some((name, quality))

@@ -16,11 +16,11 @@ pub fn range(header: Option<&str>, len: u64) -> RangeAnswer {
     let Some((unit, spec)) = header.and_then(|header| header.split_once('=')) else {
         return RangeAnswer::Whole;
     };
-    if !unit.trim_matches([' ', '\t']).eq_ignore_ascii_case("bytes") {
+    if !unit.trim_ascii().eq_ignore_ascii_case("bytes") {
         return RangeAnswer::Whole;
     }
     // A list has a comma, which no position can hold: several ranges are answered whole.
-    let Some((first, last)) = spec.trim_matches([' ', '\t']).split_once('-') else {
+    let Some((first, last)) = spec.trim_ascii().split_once('-') else {
         return RangeAnswer::Whole;
     };
     match (position(first), position(last)) {

@@ -27,7 +27,7 @@ impl<'a> Target<'a> {
         if !raw.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("the request target holds characters that must be percent-encoded");
         }
-        if raw.contains(['\\', '#']) {
+        if raw.bytes().any(|byte| matches!(byte, b'\\' | b'#')) {
             return Err("the request target holds a character that has no place in it");
         }
         let (absolute, raw) = match split_absolute(raw) {
@@ -93,5 +93,5 @@ fn decode(path: &str) -> Result<Cow<'_, str>, &'static str> {
 
 /// `.` or `..`, also with parameters behind them (`..;x`), which some servers cut off.
 fn is_dots(segment: &str) -> bool {
-    matches!(segment.split(';').next(), Some("." | ".."))
+    segment.starts_with('.') && matches!(segment.split(';').next(), Some("." | ".."))
 }
