@@ -2,9 +2,13 @@
 
 pub mod cache;
 pub mod clock;
+pub mod config;
+pub mod fresh;
+pub mod http;
 pub mod index;
 pub mod metrics;
 pub mod names;
 pub mod server;
+pub mod simple;
 pub mod store;
 pub mod upstream;
