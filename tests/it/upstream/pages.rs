@@ -1,7 +1,7 @@
 use super::{PAGE, body, config, demo, page, room, room_with, scripted, site};
 use crate::support::upstream::Misbehaviour as M;
 use bytes::Bytes;
-use sidewheel::upstream::{ClientsConfig, FetchError, PageFetch, PageKind, Upstream, UrlFetch, Validators};
+use sidewheel::upstream::{ClientsConfig, FetchError, PageFetch, PageKind, UrlFetch, Validators};
 use std::time::Duration;
 use url::Url;
 
