@@ -57,7 +57,7 @@ fn likely(page: &ProjectPage) -> Vec<&File> {
         .files
         .iter()
         .filter(|file| file.filename.kind() == DistKind::Wheel && file.sha256.is_some() && file.size.is_some())
-        .filter(|file| !file.core_metadata.announced() && !file.yanked.is_yanked() && fits(file))
+        .filter(|file| !file.core_metadata.is_offered() && !file.yanked.is_yanked() && fits(file))
         .filter_map(|file| Some((file.filename.version(&page.name)?, file)))
         .collect();
     // Final releases before pre-releases, newest first; within one, the newest Python first.

@@ -10,6 +10,8 @@ use crate::names::{DistFilename, ProjectName, Sha256};
 use crate::simple::{CoreMetadata, File};
 use crate::upstream::{ByteRange, FileStatus};
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -80,7 +82,7 @@ impl FileFacts {
             url: Url::parse(&file.url).ok()?,
             sha256: file.sha256,
             size: file.size,
-            modified: file.upload_unix(),
+            modified: file.upload_time.as_deref().and_then(unix_of),
             core_metadata: file.core_metadata.clone(),
         })
     }
@@ -300,15 +302,36 @@ impl House {
     }
 }
 
+/// Unix seconds of a time as PEP 700 writes it: `2026-10-07T12:23:37.892554Z`.
+fn unix_of(time: &str) -> Option<u64> {
+    let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
+    let mut parts = date.splitn(3, '-').chain(clock.splitn(3, ':')).map(|part| part.split('.').next()?.parse::<i64>().ok());
+    let mut next = || parts.next().flatten();
+    let (year, month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let fits = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    if !fits || !(1970..10_000).contains(&year) {
+        return None;
+    }
+    // Days since 1970 of a civil date, counting years from March so that the leap day comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()
+}
+
 fn find(content: &Content, project: &ProjectName, key: &FileKey) -> Option<FileFacts> {
     let Content::Page(page) = content else { return None };
     let mut files = page.files.iter().filter(|file| file.filename == key.filename);
     let file = match &key.place {
         Place::Digest(prefix) => files.find(|file| file.sha256.is_some_and(|digest| digest.prefix() == *prefix)),
         Place::Link(directory) => files.find(|file| file.sha256.is_none() && *file.link_directory() == **directory),
-        Place::Path(path) => files.find(|file| *file.upstream_path() == **path),
+        Place::Path(path) => files.find(|file| decoded(file.upstream_path()) == **path),
     };
     FileFacts::of(project, file?)
+}
+
+/// An upstream path as a request's path is read: without its first slash, each segment decoded.
+fn decoded(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy()
 }
 
 /// Which part is meant: `If-Range` must name the very bytes (RFC 9110 §13.1.5).
@@ -344,4 +367,24 @@ pub(super) fn answer(
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {
     IndexError::File { filename: facts.filename.to_string(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_upload_times() {
+        for (time, unix) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:00:00.5Z", Some(951_825_600)),
+            ("2026-10-07T12:23:37.892554Z", Some(1_791_375_817)),
+            ("2026-13-07T12:23:37Z", None),
+            ("2026-10-07T12:23:37", None),
+            ("yesterday", None),
+            ("99999999999999999999-01-01T00:00:00Z", None),
+        ] {
+            assert_eq!(unix_of(time), unix, "{time}");
+        }
+    }
 }

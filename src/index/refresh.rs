@@ -2,7 +2,7 @@ use super::House;
 use super::errors::IndexError;
 use super::keys::{Content, Key, Value};
 use super::mirror::Mirror;
-use super::pages::{MISSING_TTL, Refreshed};
+use super::pages::Refreshed;
 use super::states::Stored;
 use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
@@ -63,7 +63,7 @@ impl House {
                 return Refreshed::Page;
             }
             Ok(Answer::Missing) => {
-                state.gone(now, MISSING_TTL.as_millis() as u64);
+                state.gone(now);
                 return Refreshed::Missing;
             }
             Err(why) => {

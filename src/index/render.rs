@@ -163,7 +163,7 @@ fn announced(page: &ProjectPage, shown: &Shown) -> Option<ProjectPage> {
     for file in page.files.iter_mut().filter(|file| file.filename.kind() == DistKind::Wheel) {
         let row = shown.metadata.get(file.filename.as_str()).filter(|row| Some(row.wheel) == file.sha256);
         match row {
-            Some(row) if !matches!(file.core_metadata, CoreMetadata::Sha256(_)) => {
+            Some(row) if file.core_metadata.sha256().is_none() => {
                 file.core_metadata = CoreMetadata::Sha256(row.sha256);
             }
             None if shown.present.is_some() => file.core_metadata = CoreMetadata::Absent,

@@ -1,1 +1,5 @@
-fn main() {}
+//! The one binary of integration tests.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod support;
+mod upstream;
