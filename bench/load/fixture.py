@@ -69,6 +69,7 @@ class Fixture:
                     "upload-time": UPLOADED,
                     "url": f"../../files/{project}/{f['filename']}",
                     "yanked": False,
+                    **({"core-metadata": {"sha256": f["metadata"]}} if "metadata" in f else {}),
                 }
                 for f in files
             ],
@@ -91,6 +92,7 @@ class Fixture:
                 "filename": f"{name}-2.{n // 5}.{n % 5}-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
                 "size": self.random.randrange(1_000_000, 9_000_000),
                 "sha256": self.random.randbytes(32).hex(),
+                "metadata": self.random.randbytes(32).hex(),
             }
             for n in range(PAGE_FILES)
         ]
