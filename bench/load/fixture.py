@@ -14,8 +14,8 @@ SEED = 3141
 PAGE_CONTENT_TYPE = "application/vnd.pypi.simple.v1+json"
 UPLOADED = "2024-05-06T07:08:09.123456Z"
 
-# 25 files of some 500 bytes of JSON each make a page of 13 KB, the size of a common project's.
-PAGE_FILES = 25
+# 22 files of some 600 bytes of JSON each make a page of 13 KB, the size of a common project's.
+PAGE_FILES = 22
 # The small files of the start-up measure: enough to tell, small enough to be fetched in seconds.
 SMALL_FILE_BYTES = 2048
 SMALL_FILES_PER_PROJECT = 100
