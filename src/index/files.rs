@@ -64,6 +64,10 @@ pub struct KnownFile {
     pub head: OnceLock<Bytes>,
 }
 
+/// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
+/// want the rest a moment later, and one request costs upstream less than two.
+const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
+
 /// Whether a file that is asked for the second time is read into memory although that evicts something.
 const ASKED_BEFORE: u32 = 1;
 
@@ -139,7 +143,9 @@ impl House {
             return Err(IndexError::Offline(facts.filename.to_string()));
         }
         let part = choose(&ask, digest, facts.size);
+        let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);
         if !here
+            && worth_a_part
             && part != RangeAnswer::Whole
             && let Some(answer) = self.part_from_upstream(&mirror, &facts, digest, part).await?
         {
@@ -261,7 +267,11 @@ impl House {
             Joined::Follows(flight) => (flight, Tier::Flight),
             Joined::Leads(leader, flight) => {
                 let (house, mirror, facts, key) = (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
-                tokio::spawn(async move { house.lead(&mirror, &key, &facts, digest, leader).await });
+                let task = Arc::clone(&self.tasks);
+                tokio::spawn(async move {
+                    house.lead(&mirror, &key, &facts, digest, leader).await;
+                    drop(task);
+                });
                 (flight, Tier::Miss)
             }
         }

@@ -99,6 +99,7 @@ impl House {
     }
 
     pub(super) async fn evict_over_cap(&self) {
+        let _one = self.evicting.lock().await;
         if self.disk_bytes() <= self.disk_bytes_max {
             return;
         }
@@ -200,11 +201,10 @@ impl House {
     fn make_room(&self) {
         let Some(house) = self.me.upgrade() else { return };
         tokio::spawn(async move {
-            let _one = house.making_room.try_lock();
-            if _one.is_ok() {
-                house.write_uses().await;
-                house.evict_to(house.disk_bytes().saturating_sub(FREE_ON_FULL_BYTES)).await;
-            }
+            // Who is evicting already makes room.
+            let Ok(_one) = house.evicting.try_lock() else { return };
+            house.write_uses().await;
+            house.evict_to(house.disk_bytes().saturating_sub(FREE_ON_FULL_BYTES)).await;
         });
     }
 

@@ -1,13 +1,12 @@
 use super::House;
 use super::body::FileBody;
 use super::errors::IndexError;
-use super::keys::Base;
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
 use crate::http::{Encoding, Format};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
-use crate::simple::{ListFormat, ListSummary};
+use crate::simple::{ListSummary, ListTranscoder};
 use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::{ListBody, ListFetch, PageKind, Validators};
 use bytes::Bytes;
@@ -23,7 +22,6 @@ pub struct ListAsk {
     pub format: Format,
     /// Only gzip and identity are kept; whoever takes another encoding takes gzip too.
     pub encoding: Encoding,
-    pub base: Base,
 }
 
 pub struct ListAnswer {
@@ -144,10 +142,6 @@ impl House {
         mut body: ListBody,
     ) -> Result<(Sha256, Option<u64>, Vec<u8>), IndexError> {
         let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
-        let format = match content {
-            PageKind::Json => ListFormat::Json,
-            PageKind::Html => ListFormat::Html,
-        };
         let pump = tokio::spawn(async move {
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(io::Error::other);
@@ -158,7 +152,7 @@ impl House {
             }
         });
         let disk = Arc::clone(&self.disk);
-        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, format, receiver)).await;
+        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, content, receiver)).await;
         pump.abort();
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kept, summary) = transcoded.map_err(|_| IndexError::Lost)?.map_err(bad)?;
@@ -240,14 +234,19 @@ fn read_kept(document: &Document) -> Option<Kept> {
 
 fn transcode(
     disk: &Disk,
-    format: ListFormat,
+    content: PageKind,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
 ) -> Result<(Kept, ListSummary), String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
     let writer = || Spool::create(disk).map(GzipSpool::new).map_err(|why| text(&why));
     let (mut json, mut html) = (writer()?, writer()?);
     let reader = PieceReader { pieces, rest: Bytes::new() };
-    let summary = crate::simple::transcode_list(format, reader, &mut json, &mut html).map_err(|why| text(&why))?;
+    let transcoder = ListTranscoder::new(&mut json, &mut html);
+    let summary = match content {
+        PageKind::Json => transcoder.read_json(reader),
+        PageKind::Html => transcoder.read_html(reader),
+    };
+    let summary = summary.map_err(|why| text(&why))?;
     let (json, html) = (json.publish(disk), html.publish(disk));
     let kept = Kept { json: json?, html: html?, projects: summary.projects as u64 };
     Ok((kept, summary))

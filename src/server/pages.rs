@@ -97,7 +97,7 @@ impl Handler {
         let encoding = http::encoding(request.facts.get(Field::AcceptEncoding));
         // The list is kept in gzip only, which every client that takes a compression takes.
         let encoding = if encoding == Encoding::Identity { encoding } else { Encoding::Gzip };
-        let ask = ListAsk { index: self.index_name(index), format, encoding, base: base_of(index) };
+        let ask = ListAsk { index: self.index_name(index), format, encoding };
         let answer = match self.index().list(ask).await {
             Ok(answer) => answer,
             Err(why) => return failed(&why, Kind::List, json),
