@@ -199,7 +199,10 @@ impl Index {
     /// Flights and shared calls under way: a test that ends looks for zero.
     pub fn under_way(&self) -> usize {
         let house = &self.0;
-        Arc::strong_count(&house.tasks) - 1 + house.refreshes.running() + house.renders.running() + house.metadata_calls.running()
+        Arc::strong_count(&house.tasks) - 1
+            + house.refreshes.running()
+            + house.renders.running()
+            + house.metadata_calls.running()
     }
 
     /// Writes down what the books hold in memory and closes the database.

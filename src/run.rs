@@ -134,7 +134,8 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
     let disk = Disk::open(&config.cache.data)?;
     let store = Store::open(&config.cache.data).await?;
     let bound = config.server.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
-    let clients = Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
+    let clients =
+        Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
     let (clock, metrics) = (Clock::system(), Metrics::new());
     let mut mirrors = Vec::new();
     for mirror in &config.mirrors {
@@ -169,10 +170,13 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
 
 fn site(mirror: &MirrorConfig, config: &Config) -> Result<MirrorSite, RunError> {
     let credentials = match &mirror.credentials {
-        Some(Configured { username, password }) => Some(Credentials::new(username, match password {
-            PasswordSource::Env(secret) => secret.expose().to_owned(),
-            PasswordSource::File(path) => read(path)?.trim_end_matches(['\r', '\n']).to_owned(),
-        })),
+        Some(Configured { username, password }) => Some(Credentials::new(
+            username,
+            match password {
+                PasswordSource::Env(secret) => secret.expose().to_owned(),
+                PasswordSource::File(path) => read(path)?.trim_end_matches(['\r', '\n']).to_owned(),
+            },
+        )),
         None => None,
     };
     let file_origins = mirror.file_origins.iter().map(|origin| Origin::parse(&origin.to_string()));

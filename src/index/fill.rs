@@ -80,7 +80,11 @@ impl House {
             if !first {
                 following.begin(Some(file.len), Arc::clone(&file.file));
             }
-            let told = |bytes| if !first { following.wrote(bytes) };
+            let told = |bytes| {
+                if !first {
+                    following.wrote(bytes)
+                }
+            };
             if !disk.verify(&digest, &file, told).unwrap_or(false) {
                 return Some(false);
             }

@@ -169,7 +169,8 @@ impl House {
                 }
                 true
             });
-            let lost: Vec<_> = known.into_iter().filter(|digest| !found.contains(digest) && !disk.has(digest)).collect();
+            let lost: Vec<_> =
+                known.into_iter().filter(|digest| !found.contains(digest) && !disk.has(digest)).collect();
             (strangers, lost)
         };
         let Ok((strangers, lost)) = tokio::task::spawn_blocking(scan).await else { return };

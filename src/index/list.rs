@@ -103,20 +103,25 @@ impl House {
     }
 
     async fn fetch_list(self: Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
-        let kept = stored.as_ref().and_then(|document| read_kept(document));
+        let kept = stored.as_ref().and_then(read_kept);
         let whole = kept.is_some_and(|kept| {
-            [kept.json, kept.html].iter().all(|form| Sha256::from_hex(&form.sha256).is_ok_and(|digest| self.disk.has(&digest)))
+            [kept.json, kept.html]
+                .iter()
+                .all(|form| Sha256::from_hex(&form.sha256).is_ok_and(|digest| self.disk.has(&digest)))
         });
-        let validators = stored.as_ref().filter(|_| whole).map(|document| Validators {
-            etag: document.etag.clone(),
-            last_modified: document.last_modified.clone(),
-        });
+        let validators = stored
+            .as_ref()
+            .filter(|_| whole)
+            .map(|document| Validators { etag: document.etag.clone(), last_modified: document.last_modified.clone() });
         let upstream = |why| IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) };
         let fetched = mirror.upstream.list(validators.as_ref()).await.map_err(upstream)?;
         let document = match (fetched, stored) {
             (ListFetch::NotModified { .. }, Some(document)) => Document { fetched: self.clock.unix(), ..document },
             (ListFetch::NotModified { .. } | ListFetch::Missing, _) => {
-                return Err(IndexError::BadPage { index: mirror.name.clone(), why: "it has no list of projects".into() });
+                return Err(IndexError::BadPage {
+                    index: mirror.name.clone(),
+                    why: "it has no list of projects".into(),
+                });
             }
             (ListFetch::Body { url, content, validators, body, .. }, _) => {
                 let (digest, last_serial, facts) = self.keep_list(mirror, content, body).await?;

@@ -68,11 +68,9 @@ impl House {
             if file.len != size || file.len > METADATA_BYTES_MAX {
                 return Read::Damaged;
             }
-            let mut bytes = vec![0; file.len as usize];
-            let read = std::os::unix::fs::FileExt::read_exact_at(&*file.file, &mut bytes, 0);
-            match read.is_ok() && super::refresh::digest(&bytes) == digest {
-                true => Read::Good(bytes.into()),
-                false => Read::Damaged,
+            match file.read() {
+                Ok(bytes) if super::refresh::digest(&bytes) == digest => Read::Good(bytes.into()),
+                _ => Read::Damaged,
             }
         });
         match read.await {

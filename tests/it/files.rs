@@ -177,7 +177,10 @@ async fn a_transfer_that_breaks_off_is_resumed_by_range() {
         assert_eq!(demo.house.get(&demo.path).await.body, demo.bytes, "{what}");
         let seen = demo.house.upstream.requests();
         let last = seen.last().unwrap();
-        assert!(last.header("range").is_some_and(|range| range.starts_with("bytes=") && range.ends_with('-')), "{what}");
+        assert!(
+            last.header("range").is_some_and(|range| range.starts_with("bytes=") && range.ends_with('-')),
+            "{what}"
+        );
         assert_eq!(demo.fetched(), 2, "{what}");
         demo.house.end().await;
     }
@@ -231,11 +234,9 @@ async fn no_header_of_upstream_comes_through() {
 async fn ranges_of_a_cold_file_are_asked_of_upstream_as_ranges() {
     let demo = Demo::of(LARGE).await;
     let len = demo.bytes.len();
-    for (range, part) in [
-        ("bytes=-10000", len - 10_000..len),
-        ("bytes=5-9", 5..10),
-        (&*format!("bytes={}-", len - 7), len - 7..len),
-    ] {
+    for (range, part) in
+        [("bytes=-10000", len - 10_000..len), ("bytes=5-9", 5..10), (&*format!("bytes={}-", len - 7), len - 7..len)]
+    {
         let answer = demo.house.get_with(&demo.path, &[("Range", range)]).await;
         assert_eq!((answer.status, answer.tier()), (206, "miss"), "{range}");
         assert_eq!(answer.body, demo.bytes[part.clone()], "{range}");
@@ -331,7 +332,10 @@ async fn a_file_without_a_digest_is_served_and_kept() {
     let house = house.restart(|_| {}).await;
     assert_eq!(house.get(&path).await.body, bytes);
     assert_eq!(house.upstream.count(&format!("/files/{filename}")), 1);
-    assert!(house.page("demo").await.json()["files"][0]["hashes"].as_object().unwrap().is_empty(), "a hash was invented");
+    assert!(
+        house.page("demo").await.json()["files"][0]["hashes"].as_object().unwrap().is_empty(),
+        "a hash was invented"
+    );
     house.end().await;
 }
 
@@ -369,7 +373,8 @@ async fn the_disk_keeps_its_cap_and_the_least_used_go_first() {
     let house = House::with(Options { disk_bytes: 2_000_000, ..Options::default() }).await;
     let mut paths: Vec<String> = Vec::new();
     for n in 0..6 {
-        let (filename, bytes) = (wheel_filename("demo", &format!("{n}.0")), wheel("demo", &format!("{n}.0"), 500_000, n));
+        let (filename, bytes) =
+            (wheel_filename("demo", &format!("{n}.0")), wheel("demo", &format!("{n}.0"), 500_000, n));
         house.upstream.project("demo").wheel(&filename, bytes);
         house.clock.advance(Duration::from_secs(700));
         let path = house.file_path("demo", &filename).await;

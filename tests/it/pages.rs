@@ -46,7 +46,10 @@ async fn the_form_follows_the_accept_field() {
         (Some("*/*"), html),
         (Some("text/html"), html),
         (Some(JSON), JSON),
-        (Some("application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"), JSON),
+        (
+            Some("application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"),
+            JSON,
+        ),
         (Some("application/vnd.pypi.simple.latest+json"), JSON),
     ] {
         let headers: Vec<_> = accept.map(|accept| ("Accept", accept)).into_iter().collect();
@@ -161,7 +164,11 @@ async fn a_page_that_ran_out_is_asked_about_and_a_change_is_seen() {
     let seen = house.upstream.requests();
     assert!(seen.last().unwrap().header("if-none-match").is_some(), "upstream was not asked conditionally");
     add_release(&house, "2.0");
-    assert_eq!(house.page("demo").await.json()["files"].as_array().unwrap().len(), 1, "fresh pages are not asked about");
+    assert_eq!(
+        house.page("demo").await.json()["files"].as_array().unwrap().len(),
+        1,
+        "fresh pages are not asked about"
+    );
     house.clock.advance(PAGE_TTL);
     assert_eq!(house.page("demo").await.json()["files"].as_array().unwrap().len(), 2);
     assert_eq!(house.upstream.count("/simple/demo/"), 3);
@@ -380,7 +387,8 @@ async fn legacy_json_leads_to_our_files() {
     let filename = wheel_filename("demo", "1.0");
     let path = house.file_path("demo", &filename).await;
     let digest = house.page("demo").await.json()["files"][0]["hashes"]["sha256"].clone();
-    let file = format!(r#"{{"filename":"{filename}","url":"https://elsewhere.example/x","digests":{{"sha256":{digest}}}}}"#);
+    let file =
+        format!(r#"{{"filename":"{filename}","url":"https://elsewhere.example/x","digests":{{"sha256":{digest}}}}}"#);
     let body = format!(r#"{{"info":{{"name":"demo"}},"releases":{{"1.0":[{file}]}},"urls":[{file}],"last_serial":3}}"#);
     house.upstream.put("/pypi/demo/json", "application/json", body.clone());
     house.upstream.put("/pypi/demo/1.0/json", "application/json", body);

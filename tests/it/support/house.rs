@@ -89,7 +89,8 @@ impl House {
             credentials: None,
             page_timeout: options.page_timeout,
         };
-        let clients = ClientsConfig { read_timeout: Duration::from_secs(5), system_proxy: false, ..ClientsConfig::default() };
+        let clients =
+            ClientsConfig { read_timeout: Duration::from_secs(5), system_proxy: false, ..ClientsConfig::default() };
         let clients = Clients::new(clients).unwrap();
         let name = IndexName::parse("root/pypi").unwrap();
         let mirror = Mirror {
@@ -144,7 +145,8 @@ impl House {
     /// Ends the test: everything stops, and nothing half done is left.
     pub async fn end(mut self) {
         self.finish().await;
-        let left: Vec<_> = std::fs::read_dir(self.data.path().join("tmp")).unwrap().map(|e| e.unwrap().path()).collect();
+        let left: Vec<_> =
+            std::fs::read_dir(self.data.path().join("tmp")).unwrap().map(|e| e.unwrap().path()).collect();
         assert!(left.is_empty(), "temporary files are left: {left:?}");
     }
 
@@ -208,7 +210,8 @@ impl House {
         assert_eq!(page.status, 200, "{}", page.text());
         let json = page.json();
         let files = json["files"].as_array().unwrap();
-        let file = files.iter().find(|file| file["filename"] == filename).unwrap_or_else(|| panic!("{filename} in {json}"));
+        let file =
+            files.iter().find(|file| file["filename"] == filename).unwrap_or_else(|| panic!("{filename} in {json}"));
         let relative = file["url"].as_str().unwrap();
         format!("/root/pypi/{}", relative.strip_prefix("../../").unwrap())
     }
