@@ -14,14 +14,11 @@ pub struct FileBody(Source);
 enum Source {
     /// One piece, then the end.
     Once(Option<Piece>),
-    Follow {
-        follower: Follower,
-        rescue: Box<Rescue>,
-    },
+    Follow(Box<(Follower, Rescue)>),
     Pass(Box<Pass>),
     /// A part as upstream sends it; exactly as long as was promised.
     Part {
-        body: UpstreamBody,
+        body: Box<UpstreamBody>,
         left: u64,
     },
     /// Made by a thread, such as a list that is being decompressed.
