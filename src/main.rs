@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Gives memory back to the system after a large page or a burst; glibc's keeps an arena for each thread.
+/// Gives memory back to the system after a large page or a burst, where glibc keeps an arena for each thread. Without
+/// huge pages (`no_thp`): with them the idle server is 12 MB larger, and three times as large after an install.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

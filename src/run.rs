@@ -2,7 +2,7 @@
 //!
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
-use crate::cache::{Disk, LockError};
+use crate::cache::{Disk, LockError, Space};
 use crate::cli::{Command, Options};
 use crate::clock::Clock;
 use crate::config::{
@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 use crate::upstream::{ClientError, Clients, ClientsConfig, Credentials, MirrorSite, Origin, OriginError, Upstream};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -132,7 +132,7 @@ async fn serve_until_told(config: &Config) -> Result<(), RunError> {
 async fn start(config: &Config) -> Result<(Server, Index), RunError> {
     let connections_max = raise_descriptors();
     let disk = Disk::open(&config.cache.data)?;
-    let store = Store::open(&config.cache.data).await?;
+    let store = open_store(&config.cache.data).await?;
     let bound = config.server.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
     let clients =
         Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
@@ -166,6 +166,25 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
         connections_max,
     });
     Ok((Server::start(bound, handler), index))
+}
+
+/// A directory that cannot be written is no reason not to serve: what is there is read, nothing new is kept.
+async fn open_store(data: &Path) -> Result<Store, RunError> {
+    let space = Space::of(data);
+    if space != Space::ReadOnly {
+        match Store::open(data).await {
+            Err(StoreError::Open { .. }) if space == Space::Full => {}
+            opened => return Ok(opened?),
+        }
+    }
+    tracing::error!(data = %data.display(), ?space, "the data directory cannot be written; nothing new is kept");
+    match Store::open_read_only(data).await {
+        Ok(store) => Ok(store),
+        Err(why) => {
+            tracing::warn!(%why, "what was known of pages is not at hand");
+            Ok(Store::in_memory().await?)
+        }
+    }
 }
 
 fn site(mirror: &MirrorConfig, config: &Config) -> Result<MirrorSite, RunError> {
