@@ -1,6 +1,6 @@
 //! The journey of a page, against an upstream that counts and misbehaves.
 
-use crate::support::house::{House, PAGE_TTL};
+use crate::support::house::{House, Options, PAGE_TTL};
 use crate::support::upstream::Misbehaviour;
 use crate::support::{wheel, wheel_filename};
 use sidewheel::metrics::{Kind, Tier};
@@ -402,5 +402,38 @@ async fn legacy_json_leads_to_our_files() {
     }
     assert_eq!(house.upstream.count("/pypi/demo/json"), 1);
     assert_eq!(house.get("/pypi/other/json").await.status, 404);
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_project_with_forty_thousand_files_is_a_page_like_any_other() {
+    let house = House::with(Options { memory_bytes: 512 << 20, ..Options::default() }).await;
+    let count = 40_000;
+    let file = |n: u32| {
+        format!(
+            r#"{{"filename":"demo-1.{n}.tar.gz","url":"{}","hashes":{{"sha256":"{n:064x}"}},"size":3,"requires-python":">=3.8","upload-time":"2026-01-01T00:00:00.000000Z","yanked":false}}"#,
+            house.upstream.url(&format!("/files/demo-1.{n}.tar.gz")),
+        )
+    };
+    let files: Vec<_> = (0..count).map(file).collect();
+    let versions: Vec<_> = (0..count).map(|n| format!("\"1.{n}\"")).collect();
+    let page = format!(
+        r#"{{"meta":{{"api-version":"1.1"}},"name":"demo","versions":[{}],"files":[{}]}}"#,
+        versions.join(","),
+        files.join(",")
+    );
+    house.upstream.put("/simple/demo/", JSON, page);
+    let headers = [("Accept", JSON), ("Accept-Encoding", "zstd")];
+    let cold = house.get_with(PAGE, &headers).await;
+    assert_eq!((cold.status, cold.tier()), (200, "miss"));
+    let warm = house.get_with(PAGE, &headers).await;
+    assert_eq!((warm.tier(), warm.header("content-encoding")), ("memory", "zstd"));
+    assert_eq!(
+        zstd::decode_all(&*warm.body).unwrap().windows(10).filter(|w| w == b"\"filename\"").count(),
+        count as usize
+    );
+    assert_eq!(house.upstream.count("/simple/demo/"), 1);
+    let house = house.restart(|_| {}).await;
+    assert_eq!(house.get_with(PAGE, &headers).await.body, cold.body);
     house.end().await;
 }
