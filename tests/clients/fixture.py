@@ -220,7 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path.rsplit("/", 1)[1] in upstream.flipped:
             data = data[:-1] + bytes([data[-1] ^ 1])
         extra = {
-            "ETag": '"{}"'.format(packages.hashlib.md5(data).hexdigest()),
+            "ETag": '"{}"'.format(packages.hashlib.sha256(data).hexdigest()[:32]),
             "Accept-Ranges": "bytes",
             "Cache-Control": "max-age=365000000, immutable, public",
         }
