@@ -19,6 +19,9 @@ import packages
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 
+# A check that forgets to let go of a held file shall not hang for long.
+HOLD_SECONDS_MAX = 30
+
 Asked = collections.namedtuple("Asked", "method path range")
 
 
@@ -31,6 +34,7 @@ class Upstream:
         self.files = {dist.path: dist for _, dists in self.projects.values() for dist in dists}
         self.on = True
         self.flipped = set()  # filenames whose last byte goes out wrong
+        self.held = {}  # filename to Event: the second half waits for it
         self.lock = threading.Lock()
         self.asked = []
         self.open = set()
@@ -196,7 +200,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.file(upstream, path)
 
     def page(self, upstream, name):
-        as_json = JSON_TYPE in self.headers.get("Accept", "")
+        accept = self.headers.get("Accept", "")
+        as_json = JSON_TYPE in accept
+        as_html = HTML_TYPE if HTML_TYPE in accept else "text/html"
         if not name:
             body = upstream.list_json() if as_json else upstream.list_html()
         elif name in upstream.projects:
@@ -207,7 +213,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if etag in self.headers.get("If-None-Match", ""):
             return self.send(304, None, b"", {"ETag": etag})
         extra = {"ETag": etag, "Cache-Control": "max-age=600, public", "Vary": "Accept"}
-        return self.send(200, JSON_TYPE if as_json else HTML_TYPE, body, extra)
+        return self.send(200, JSON_TYPE if as_json else as_html, body, extra)
 
     def file(self, upstream, path):
         dist = upstream.files.get(path)
@@ -226,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         }
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if not wanted or wanted.group(0) == "bytes=-":
-            return self.send(200, "application/octet-stream", data, extra)
+            return self.send(200, "application/octet-stream", data, extra, upstream.held.get(dist and dist.filename))
         first, last = wanted.groups()
         if first:
             start, end = int(first), min(int(last) if last else len(data) - 1, len(data) - 1)
@@ -237,7 +243,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         extra["Content-Range"] = "bytes {}-{}/{}".format(start, end, len(data))
         return self.send(206, "application/octet-stream", data[start:end + 1], extra)
 
-    def send(self, status, content_type, body, extra=None):
+    def send(self, status, content_type, body, extra=None, held=None):
         self.send_response(status)
         if content_type:
             self.send_header("Content-Type", content_type)
@@ -246,5 +252,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if status != 304:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        half = len(body) // 2 if held else 0
+        self.wfile.write(body[:half])
+        if held:
+            held.wait(HOLD_SECONDS_MAX)
+        self.wfile.write(body[half:])

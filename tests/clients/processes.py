@@ -4,6 +4,7 @@ In: command lines. Out: finished commands, a running server. It may not know wha
 """
 
 import atexit
+import hashlib
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 # How long any one client may take; a cold poetry on a busy machine is the slowest.
 CLIENT_SECONDS_MAX = 120
@@ -76,7 +78,10 @@ atexit.register(end_all)
 
 
 def start(command, **options):
-    process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+    try:
+        process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+    except OSError as error:
+        raise Broken("{} cannot be started: {}".format(command[0], error))
     _running[process.pid] = process
     return process
 
@@ -142,6 +147,20 @@ def clean_env(home, **more):
     return env
 
 
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def check_store(data, when):
+    """Every file of a data directory has the digest that is its name; how many there are."""
+    count = 0
+    for path in Path(data, "files").glob("??/*"):
+        require(digest(path.read_bytes()) == path.parent.name + path.name,
+                "{}: the stored file {} is not whole".format(when, path.relative_to(data)))
+        count += 1
+    return count
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -170,11 +189,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Sidewheel:
     """The server under test, from its start line to its end."""
 
-    def __init__(self, binary, data, upstream=None, extra=(), listen="127.0.0.1:0", prefix=(), wait=True, env=None,
-                 disk="1GB"):
+    def __init__(self, binary, data, upstream=None, extra=(), prefix=(), wait=True, env=None, disk="1GB"):
         self.data = str(data)
         self.log_path = os.path.join(temp_dir("log"), "log")
-        command = list(prefix) + [str(binary), "serve", "--listen", listen, "--data", self.data,
+        command = list(prefix) + [str(binary), "serve", "--listen", "127.0.0.1:0", "--data", self.data,
                                   "--memory", "64MiB", "--disk", disk, "--log-format", "json"]
         if upstream is not None:
             command += ["--upstream", upstream.url, "--file-origin", upstream.origin]

@@ -11,7 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
+import details
 import journeys
+import live
 from processes import Broken, Tally, end_all, require
 from tools import Tools
 
@@ -22,6 +24,8 @@ REPOSITORY = HERE.parent.parent
 def parts(tools, binary):
     return {
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
+        "details": lambda: details.details(tools, binary),
+        "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
     }
 

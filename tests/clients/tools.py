@@ -187,7 +187,10 @@ class Pdm:
             '[project]\nname = "consumer"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["{}"]\n'
             "[tool.pdm]\ndistribution = false\n"
             '[[tool.pdm.source]]\nname = "pypi"\nurl = "{}"\nverify_ssl = true\n'.format(project, index))
-        return run([self.binary, "install"], clean_env(home, PDM_PYTHON=self.python), cwd=place)
+        # Without an environment of the project's own, pdm writes __pypackages__.
+        env = clean_env(home)
+        must([self.python, "-m", "venv", "--without-pip", place / ".venv"], env)
+        return run([self.binary, "install"], env, cwd=place)
 
     def install(self, index, home):
         ran = self.fail(index, home, "alpha")
