@@ -11,6 +11,8 @@ from processes import Sidewheel, note, passed, require, temp_dir
 # What a page or file must be answered with when upstream cannot be asked: never 404, on which clients move on.
 AWAY = (502, 503, 504)
 UNKNOWN = "no-such-project"
+# Another one: that the first is unknown may be remembered for a while.
+NEVER_ASKED = "never-asked-before"
 
 
 def everyone(tools, what):
@@ -28,7 +30,7 @@ def install(index):
 
 def fails(index):
     def one(client):
-        ran = client.fail(index, temp_dir("home"), UNKNOWN)
+        ran = client.fail(index, temp_dir("home"), NEVER_ASKED)
         require(ran.code != 0, "{} installed a project that nobody has".format(client.name))
         status = any(str(code) in ran.text for code in AWAY)
         if client.name == "uv":
@@ -77,8 +79,7 @@ def journeys(tools, binary, core_metadata):
     upstream.switch_off()
     everyone(tools, install(server.index))
     passed("again, with the upstream away")
-    other = UNKNOWN + "-2"
-    status = server.page(other).status
+    status = server.page(NEVER_ASKED).status
     require(status in AWAY, "an unknown project with the upstream away is answered {}, not 502 or 504".format(status))
     everyone(tools, fails(server.index))
     passed("a project that is not here fails in every client, with the upstream away (status {})".format(status))
@@ -87,7 +88,7 @@ def journeys(tools, binary, core_metadata):
     passed("SIGTERM ends the server in order")
     server = Sidewheel(binary, data, upstream, ["--offline"])
     everyone(tools, install(server.index))
-    status = server.page(other).status
+    status = server.page(NEVER_ASKED).status
     require(status in AWAY, "an unknown project is answered {} with --offline, not 502 or 504".format(status))
     server.stop()
     passed("again, after a restart with --offline; a project that is not here is answered {}".format(status))
