@@ -11,8 +11,10 @@ import signal
 import sys
 from pathlib import Path
 
+import caddy
 import details
 import journeys
+import kills
 import live
 from processes import Broken, Tally, end_all, require
 from tools import Tools
@@ -25,6 +27,8 @@ def parts(tools, binary):
     return {
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
         "details": lambda: details.details(tools, binary),
+        "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
+        "kills": lambda: kills.kills(binary),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
     }
