@@ -225,9 +225,12 @@ class Sidewheel:
         require(self.base, "the server did not say where it listens; `{}` wrote:\n{}{}".format(
             " ".join(self.command), "".join(self.lines), self.log()))
 
-    def log(self):
+    def whole_log(self):
         with open(self.log_path, errors="replace") as log:
-            return log.read()[-4000:]
+            return log.read()
+
+    def log(self):
+        return self.whole_log()[-4000:]
 
     @property
     def index(self):
