@@ -13,16 +13,13 @@ pub struct Clock(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    System { started: Instant },
+    System { started: Instant, started_ms: u64 },
     Manual { milliseconds: Arc<AtomicU64> },
 }
 
-/// Where monotonic time starts: far enough from zero that "an hour ago" is a number at start-up too.
-const START_MS: u64 = 1 << 40;
-
 impl Clock {
     pub fn system() -> Self {
-        Self(Kind::System { started: Instant::now() })
+        Self(Kind::System { started: Instant::now(), started_ms: since_1970().as_millis() as u64 })
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it; it starts at `unix` seconds.
@@ -30,10 +27,11 @@ impl Clock {
         Self(Kind::Manual { milliseconds: Arc::new(AtomicU64::new(unix * 1_000)) })
     }
 
-    /// Monotonic milliseconds. Only differences mean something.
+    /// Milliseconds since 1970 as the wall clock stood at the start, and monotonic from then on: comparable with times
+    /// that an earlier run wrote down, and not moved by a clock that is set.
     pub fn ticks(&self) -> u64 {
         match &self.0 {
-            Kind::System { started } => START_MS + started.elapsed().as_millis() as u64,
+            Kind::System { started, started_ms } => started_ms + started.elapsed().as_millis() as u64,
             Kind::Manual { milliseconds } => milliseconds.load(Ordering::Relaxed),
         }
     }
@@ -41,7 +39,7 @@ impl Clock {
     /// Wall-clock seconds since 1970; 0 when the machine's clock stands before it.
     pub fn unix(&self) -> u64 {
         match &self.0 {
-            Kind::System { .. } => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            Kind::System { .. } => since_1970().as_secs(),
             Kind::Manual { milliseconds } => milliseconds.load(Ordering::Relaxed) / 1_000,
         }
     }
@@ -52,4 +50,8 @@ impl Clock {
             milliseconds.fetch_add(by.as_millis() as u64, Ordering::Relaxed);
         }
     }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

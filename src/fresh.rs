@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-//! stub
-pub enum Decision { Fresh, Stale, ServeThenRevalidate, Revalidate, Missing }
-pub struct Facts { pub now: u64, pub unix: u64, pub checked: Option<u64>, pub fetched_unix: Option<u64>, pub missing: bool, pub failures: u32, pub failed_at: u64, pub ttl_ms: u64, pub no_cache: bool }
-pub fn decide(_: &Facts) -> Decision { Decision::Missing }
-=======
 //! Freshness: whether what is known about a project may be answered as it is, or upstream has to be asked first.
 //!
 //! Enters: an [`Entry`] (when it was last checked, how it came here, what failed since) and the time.
@@ -253,4 +247,3 @@ mod tests {
         }
     }
 }
->>>>>>> helper-http

@@ -36,6 +36,15 @@ pub struct DiskFile {
     pub verified: bool,
 }
 
+impl DiskFile {
+    /// The whole file, in memory.
+    pub fn read(&self) -> Result<Vec<u8>, DiskError> {
+        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut bytes, 0).map_err(DiskError::Unreadable)?;
+        Ok(bytes)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// No space, no inodes, quota, read-only: a state of the disk, not of the file.

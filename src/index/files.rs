@@ -10,6 +10,8 @@ use crate::names::{DistFilename, ProjectName, Sha256};
 use crate::simple::{CoreMetadata, File};
 use crate::upstream::{ByteRange, FileStatus};
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -62,6 +64,10 @@ pub struct KnownFile {
     pub head: OnceLock<Bytes>,
 }
 
+/// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
+/// want the rest a moment later, and one request costs upstream less than two.
+const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
+
 /// Whether a file that is asked for the second time is read into memory although that evicts something.
 const ASKED_BEFORE: u32 = 1;
 
@@ -80,7 +86,7 @@ impl FileFacts {
             url: Url::parse(&file.url).ok()?,
             sha256: file.sha256,
             size: file.size,
-            modified: file.upload_unix(),
+            modified: file.upload_time.as_deref().and_then(unix_of),
             core_metadata: file.core_metadata.clone(),
         })
     }
@@ -137,7 +143,9 @@ impl House {
             return Err(IndexError::Offline(facts.filename.to_string()));
         }
         let part = choose(&ask, digest, facts.size);
+        let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);
         if !here
+            && worth_a_part
             && part != RangeAnswer::Whole
             && let Some(answer) = self.part_from_upstream(&mirror, &facts, digest, part).await?
         {
@@ -200,7 +208,11 @@ impl House {
     }
 
     /// What the index says of a file; [`IndexError::UnknownFile`] when it does not list it.
-    pub(super) async fn known(self: &Arc<Self>, mirror: &Arc<Mirror>, key: &FileKey) -> Result<Arc<KnownFile>, IndexError> {
+    pub(super) async fn known(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        key: &FileKey,
+    ) -> Result<Arc<KnownFile>, IndexError> {
         if let Some(Value::File(known)) = self.memory.get(&Key::File(key.clone())) {
             return Ok(known);
         }
@@ -258,8 +270,13 @@ impl House {
         match self.flights.join(&facts.flight_key(key)) {
             Joined::Follows(flight) => (flight, Tier::Flight),
             Joined::Leads(leader, flight) => {
-                let (house, mirror, facts, key) = (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
-                tokio::spawn(async move { house.lead(&mirror, &key, &facts, digest, leader).await });
+                let (house, mirror, facts, key) =
+                    (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
+                let task = Arc::clone(&self.tasks);
+                tokio::spawn(async move {
+                    house.lead(&mirror, &key, &facts, digest, leader).await;
+                    drop(task);
+                });
                 (flight, Tier::Miss)
             }
         }
@@ -289,15 +306,31 @@ impl House {
 
     fn load(&self, key: &FileKey, known: &KnownFile, digest: Sha256) {
         let Ok(Some(file)) = self.disk.get(&digest) else { return };
-        let mut bytes = vec![0; file.len as usize];
-        let read = std::os::unix::fs::FileExt::read_exact_at(&*file.file, &mut bytes, 0);
-        if read.is_err() || !file.verified {
+        if !file.verified {
             return;
         }
+        let Ok(bytes) = file.read() else { return };
         let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()));
         loaded.noted.store(known.noted.load(Ordering::Relaxed), Ordering::Relaxed);
         self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded)));
     }
+}
+
+/// Unix seconds of a time as PEP 700 writes it: `2026-10-07T12:23:37.892554Z`.
+fn unix_of(time: &str) -> Option<u64> {
+    let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
+    let mut parts =
+        date.splitn(3, '-').chain(clock.splitn(3, ':')).map(|part| part.split('.').next()?.parse::<i64>().ok());
+    let mut next = || parts.next().flatten();
+    let (year, month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let fits = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    if !fits || !(1970..10_000).contains(&year) {
+        return None;
+    }
+    // Days since 1970 of a civil date, counting years from March so that the leap day comes last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second).ok()
 }
 
 fn find(content: &Content, project: &ProjectName, key: &FileKey) -> Option<FileFacts> {
@@ -306,9 +339,14 @@ fn find(content: &Content, project: &ProjectName, key: &FileKey) -> Option<FileF
     let file = match &key.place {
         Place::Digest(prefix) => files.find(|file| file.sha256.is_some_and(|digest| digest.prefix() == *prefix)),
         Place::Link(directory) => files.find(|file| file.sha256.is_none() && *file.link_directory() == **directory),
-        Place::Path(path) => files.find(|file| *file.upstream_path() == **path),
+        Place::Path(path) => files.find(|file| decoded(file.upstream_path()) == **path),
     };
     FileFacts::of(project, file?)
+}
+
+/// An upstream path as a request's path is read: without its first slash, each segment decoded.
+fn decoded(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path.trim_start_matches('/')).decode_utf8_lossy()
 }
 
 /// Which part is meant: `If-Range` must name the very bytes (RFC 9110 §13.1.5).
@@ -344,4 +382,24 @@ pub(super) fn answer(
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {
     IndexError::File { filename: facts.filename.to_string(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_upload_times() {
+        for (time, unix) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T12:00:00.5Z", Some(951_825_600)),
+            ("2026-10-07T12:23:37.892554Z", Some(1_791_375_817)),
+            ("2026-13-07T12:23:37Z", None),
+            ("2026-10-07T12:23:37", None),
+            ("yesterday", None),
+            ("99999999999999999999-01-01T00:00:00Z", None),
+        ] {
+            assert_eq!(unix_of(time), unix, "{time}");
+        }
+    }
 }

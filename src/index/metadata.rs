@@ -8,7 +8,6 @@ use super::wheel::{self, METADATA_BYTES_MAX, Sparse, WheelError};
 use crate::cache::{DiskFile, Failure, Spool};
 use crate::metrics::{Event, Tier};
 use crate::names::{DistKind, Sha256};
-use crate::simple::CoreMetadata;
 use crate::store::MetadataRow;
 use crate::upstream::{ByteRange, FileStatus};
 use bytes::{Bytes, BytesMut};
@@ -69,11 +68,9 @@ impl House {
             if file.len != size || file.len > METADATA_BYTES_MAX {
                 return Read::Damaged;
             }
-            let mut bytes = vec![0; file.len as usize];
-            let read = std::os::unix::fs::FileExt::read_exact_at(&*file.file, &mut bytes, 0);
-            match read.is_ok() && super::refresh::digest(&bytes) == digest {
-                true => Read::Good(bytes.into()),
-                false => Read::Damaged,
+            match file.read() {
+                Ok(bytes) if super::refresh::digest(&bytes) == digest => Read::Good(bytes.into()),
+                _ => Read::Damaged,
             }
         });
         match read.await {
@@ -116,18 +113,18 @@ impl House {
         if let Some(digest) = facts.sha256
             && let Some(bytes) = self.metadata_in_cache(digest).await
         {
-            return Ok(bytes);
+            return promised(facts, bytes);
         }
         if self.offline {
             return Err(IndexError::Offline(format!("{}.metadata", facts.filename)));
         }
-        if facts.core_metadata.announced() {
+        if facts.core_metadata.is_offered() {
             // Upstream may announce what it does not have; then the wheel itself is asked.
             if let Ok(bytes) = self.metadata_upstream(mirror, facts).await {
                 return Ok(bytes);
             }
         }
-        self.metadata_by_ranges(mirror, facts).await
+        promised(facts, self.metadata_by_ranges(mirror, facts).await?)
     }
 
     /// Out of the wheel when that is cached.
@@ -156,10 +153,7 @@ impl House {
             }
         }
         let bytes = bytes.freeze();
-        match facts.core_metadata {
-            CoreMetadata::Sha256(digest) if digest != super::refresh::digest(&bytes) => Err(error(Failure::Wrong)),
-            _ => Ok(bytes),
-        }
+        promised(facts, bytes)
     }
 
     /// Out of the wheel at upstream: the end of the archive, then the one member.
@@ -170,6 +164,11 @@ impl House {
         let mut next = len.saturating_sub(END_BYTES)..len;
         for _ in 0..REQUESTS_MAX {
             let piece = self.piece(mirror, facts, len, &next).await?;
+            // An archive's last record can lie further back only behind a long comment, which wheels do not have;
+            // searching for it there would cost request after request.
+            if sparse.bytes() == 0 && !wheel::ends_like_one(&piece) {
+                return Err(none());
+            }
             sparse.add(next.start, piece);
             match wheel::metadata(sparse.clone()) {
                 Ok(bytes) => return Ok(bytes.into()),
@@ -239,7 +238,7 @@ impl House {
         let row = MetadataRow { filename: facts.filename.to_string(), wheel, sha256: digest, size };
         if let Err(why) = self.store.put_metadata(&mirror.name, &facts.project, &row).await {
             self.disk_trouble(&why);
-        } else if !matches!(facts.core_metadata, CoreMetadata::Sha256(_)) {
+        } else if facts.core_metadata.sha256().is_none() {
             self.rerender(mirror, &facts.project);
         }
         Ok((digest, size, Some(bytes)))
@@ -266,6 +265,14 @@ impl House {
         if let Some(state) = self.states.get(&super::pages::page_of(&mirror.name, project)) {
             state.rerender();
         }
+    }
+}
+
+/// The metadata, unless upstream promised another digest: then there is none to be trusted (PEP 658).
+fn promised(facts: &FileFacts, bytes: Bytes) -> Result<Bytes, IndexError> {
+    match facts.core_metadata.sha256() {
+        Some(digest) if digest != super::refresh::digest(&bytes) => Err(file_error(facts, Failure::Wrong)),
+        _ => Ok(bytes),
     }
 }
 

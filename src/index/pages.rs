@@ -3,8 +3,8 @@ use super::errors::IndexError;
 use super::keys::{Base, Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::render::RenderedPage;
-use super::states::{DocumentState, Known};
-use crate::fresh::{self, Decision};
+use super::states::DocumentState;
+use crate::fresh::{Decision, Known};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName};
 use crate::store::{DocumentKey, DocumentKind};
@@ -26,9 +26,6 @@ pub struct PageAnswer {
 /// How long a client waits for upstream while there is an older page to give it. The refresh goes on without it.
 const REFRESH_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a real 404 of upstream is believed.
-pub(super) const MISSING_TTL: Duration = Duration::from_secs(30);
-
 /// What a refresh came to.
 #[derive(Clone)]
 pub(super) enum Refreshed {
@@ -44,7 +41,8 @@ impl House {
     pub(super) async fn page(self: &Arc<Self>, ask: PageAsk) -> Result<PageAnswer, IndexError> {
         let held = self.held(&ask.page);
         let now = self.clock.ticks();
-        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache) {
+        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache)
+        {
             return Ok(PageAnswer { page: Arc::clone(page), tier: Tier::Memory });
         }
         let document = &ask.page.document;
@@ -71,7 +69,8 @@ impl House {
             return Ok(state);
         }
         let stored = self.store.document(document).await?;
-        Ok(self.states.get_or_make(document, stored.as_ref()))
+        let ttl_ms = self.mirror(&document.index)?.ttl_ms;
+        Ok(self.states.get_or_make(document, stored.as_ref(), ttl_ms))
     }
 
     /// Sees to it that there is something to render, as fresh as it can be, and says where it came from.
@@ -89,15 +88,17 @@ impl House {
                 None => Err(IndexError::Offline(document.name.to_string())),
             };
         }
-        match self.decide(mirror, &known, no_cache) {
-            Decision::Fresh if known.missing => Err(missing(document)),
+        let absent = known.entry.known() == Known::Absent;
+        match state.decide(self.clock.ticks(), no_cache) {
+            Decision::Fresh | Decision::Stale if absent => Err(missing(document)),
             Decision::Fresh => Ok(Tier::Disk),
             Decision::Stale => Ok(Tier::Stale),
             Decision::ServeThenRevalidate => {
+                state.revalidating();
                 self.start_refresh(mirror, document, no_cache);
                 Ok(Tier::Disk)
             }
-            Decision::Revalidate if known.stored.is_some() && !known.missing => {
+            Decision::Revalidate if known.stored.is_some() && !absent => {
                 let refresh = self.refresh(mirror, document, no_cache);
                 match tokio::time::timeout(REFRESH_PATIENCE, refresh).await {
                     Ok((Refreshed::Page, tier)) => Ok(tier),
@@ -111,20 +112,6 @@ impl House {
                 (Refreshed::Failed(why), _) => Err(why),
             },
         }
-    }
-
-    fn decide(&self, mirror: &Mirror, known: &Known, no_cache: bool) -> Decision {
-        fresh::decide(&fresh::Facts {
-            now: self.clock.ticks(),
-            unix: self.clock.unix(),
-            checked: known.checked,
-            fetched_unix: known.stored.as_ref().map(|stored| stored.fetched),
-            missing: known.missing,
-            failures: known.failures,
-            failed_at: known.failed_at,
-            ttl_ms: if known.missing { MISSING_TTL.as_millis() as u64 } else { mirror.ttl_ms },
-            no_cache,
-        })
     }
 
     fn start_refresh(self: &Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, no_cache: bool) {
@@ -159,7 +146,7 @@ impl House {
         let content = self
             .blocking(move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
-                _ => crate::simple::from_stored(&stored.body).map(Content::Page),
+                _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Box::new(page))),
             })
             .await?;
         // A row that cannot be read is no page: it is fetched again.

@@ -2,7 +2,7 @@ use super::House;
 use super::errors::IndexError;
 use super::keys::{Content, Key, Value};
 use super::mirror::Mirror;
-use super::pages::{MISSING_TTL, Refreshed};
+use super::pages::Refreshed;
 use super::states::Stored;
 use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
@@ -43,7 +43,12 @@ struct Arrived {
 
 impl House {
     /// Asks upstream for a document and keeps what it says: written once per change, never when it is the same.
-    pub(super) async fn fetch(self: Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, no_cache: bool) -> Refreshed {
+    pub(super) async fn fetch(
+        self: Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        no_cache: bool,
+    ) -> Refreshed {
         let state = match self.state(document).await {
             Ok(state) => state,
             Err(why) => return Refreshed::Failed(why),
@@ -63,7 +68,7 @@ impl House {
                 return Refreshed::Page;
             }
             Ok(Answer::Missing) => {
-                state.gone(now, MISSING_TTL.as_millis() as u64);
+                state.gone(now);
                 return Refreshed::Missing;
             }
             Err(why) => {
@@ -188,7 +193,7 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
     }
     let body = simple::to_stored(&parsed);
     let last_serial = parsed.last_serial;
-    Ok(Arrived { content: Content::Page(parsed), digest: digest(&body), body, last_serial })
+    Ok(Arrived { content: Content::Page(Box::new(parsed)), digest: digest(&body), body, last_serial })
 }
 
 fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {

@@ -1,3 +1,4 @@
+use crate::fresh::{self, Decision, Entry};
 use crate::names::Sha256;
 use crate::store::{Document, DocumentKey};
 use crate::upstream::Validators;
@@ -16,17 +17,13 @@ pub struct DocumentState {
     known: Mutex<Known>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Known {
     /// What is stored, if anything is.
     pub stored: Option<Stored>,
-    /// When upstream last confirmed it, in clock ticks of this run.
-    pub checked: Option<u64>,
-    /// Upstream says that there is no such thing.
-    pub missing: bool,
-    /// Refreshes that failed in a row, and when the last one did.
-    pub failures: u32,
-    pub failed_at: u64,
+    pub entry: Entry,
+    /// How long an answer of upstream is believed, in milliseconds.
+    pub ttl_ms: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -38,9 +35,12 @@ pub struct Stored {
 }
 
 impl DocumentState {
-    fn new(stored: Option<Stored>) -> Self {
-        let known = Known { stored, ..Known::default() };
-        Self { generation: AtomicU64::new(1), fresh_until: AtomicU64::new(0), known: Mutex::new(known) }
+    fn new(stored: Option<Stored>, ttl_ms: u64) -> Self {
+        let entry = stored.as_ref().map_or(Entry::default(), |stored| Entry::loaded(stored.fetched * 1_000));
+        // What an earlier run asked upstream a moment ago is fresh still.
+        let fresh_until = stored.as_ref().map_or(0, |stored| stored.fetched * 1_000 + ttl_ms);
+        let known = Mutex::new(Known { stored, entry, ttl_ms });
+        Self { generation: AtomicU64::new(1), fresh_until: AtomicU64::new(fresh_until), known }
     }
 
     pub fn generation(&self) -> u64 {
@@ -55,12 +55,23 @@ impl DocumentState {
         self.known.lock().clone()
     }
 
+    /// What to do about a request.
+    pub fn decide(&self, now: u64, no_cache: bool) -> Decision {
+        let known = self.known.lock();
+        fresh::decide(&known.entry, now, known.ttl_ms, no_cache)
+    }
+
+    /// Upstream is being asked in the background.
+    pub fn revalidating(&self) {
+        let mut known = self.known.lock();
+        known.entry = known.entry.revalidating();
+    }
+
     /// Upstream confirmed what we have.
     pub fn confirmed(&self, now: u64, ttl_ms: u64) {
         let mut known = self.known.lock();
-        known.checked = Some(now);
-        known.missing = false;
-        known.failures = 0;
+        known.entry = Entry::checked(fresh::Known::Page, now);
+        known.ttl_ms = ttl_ms;
         self.fresh_until.store(now + ttl_ms, Ordering::Relaxed);
     }
 
@@ -71,23 +82,17 @@ impl DocumentState {
         self.rerender();
     }
 
-    /// Upstream says that there is no such thing; remembered for `ttl_ms`.
-    pub fn gone(&self, now: u64, ttl_ms: u64) {
-        let mut known = self.known.lock();
-        known.checked = Some(now);
-        known.missing = true;
-        known.failures = 0;
+    /// Upstream says that there is no such thing.
+    pub fn gone(&self, now: u64) {
+        self.known.lock().entry = Entry::checked(fresh::Known::Absent, now);
         self.fresh_until.store(0, Ordering::Relaxed);
-        drop(known);
-        let _ = ttl_ms;
         self.rerender();
     }
 
     /// Upstream could not be asked.
     pub fn failed(&self, now: u64) {
         let mut known = self.known.lock();
-        known.failures = known.failures.saturating_add(1);
-        known.failed_at = now;
+        known.entry = known.entry.failed(now);
         self.fresh_until.store(0, Ordering::Relaxed);
     }
 
@@ -113,7 +118,7 @@ impl States {
     }
 
     /// The state of `key`, made from what the database says when it is not known yet.
-    pub fn get_or_make(&self, key: &DocumentKey, document: Option<&Document>) -> Arc<DocumentState> {
+    pub fn get_or_make(&self, key: &DocumentKey, document: Option<&Document>, ttl_ms: u64) -> Arc<DocumentState> {
         let mut states = self.0.lock();
         if let Some(state) = states.get(key) {
             return Arc::clone(state);
@@ -125,7 +130,7 @@ impl States {
         if states.len() >= STATES_MAX {
             states.clear();
         }
-        let state = Arc::new(DocumentState::new(document.map(Stored::of)));
+        let state = Arc::new(DocumentState::new(document.map(Stored::of), ttl_ms));
         states.insert(key.clone(), Arc::clone(&state));
         state
     }

@@ -84,7 +84,8 @@ impl Handler {
             HostAnswer::Missing => return refuse(Status(400), "the request names no host", json),
             HostAnswer::Malformed => return refuse(Status(400), "the Host field is no host", json),
             HostAnswer::Foreign => {
-                let sentence = "this server does not answer for that host; start it with --public-url or --allowed-host";
+                let sentence =
+                    "this server does not answer for that host; start it with --public-url or --allowed-host";
                 return refuse(Status(421), sentence, json);
             }
         }

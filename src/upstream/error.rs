@@ -102,7 +102,11 @@ impl FetchError {
         }
         let why = why(error);
         if error.is_connect() {
-            return if chain(error).any(is_tls) { Self::Tls { host, why } } else { Self::Unreachable { host, why } };
+            return if chain(error).any(|cause| cause.is::<rustls::Error>()) {
+                Self::Tls { host, why }
+            } else {
+                Self::Unreachable { host, why }
+            };
         }
         if error.is_timeout() {
             return Self::Timeout { host };
@@ -119,14 +123,12 @@ impl FetchError {
     }
 }
 
+/// An error and its causes. What an I/O error wraps is not named as its source, so that step is taken by hand.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-/// TLS errors travel inside I/O errors, which do not name them as their source.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        Some(outer) => outer.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    })
 }
 
 /// The HTTP parser's errors have no public type at this distance; these are its words for a head that breaks HTTP.

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Upstream;
 use super::error::FetchError;
-use super::exchange::{Answer, Ask, headers};
+use super::exchange::{Answer, Ask, headers, host_of};
 use super::headers::{Framing, Validators, content_encoding, framing, text};
 use super::lane::Turn;
 use super::page::unusable;
@@ -108,30 +108,40 @@ impl Upstream {
         past_caches: bool,
     ) -> Result<FileFetch, FetchError> {
         let mut headers = headers("*/*", "identity", past_caches);
-        let if_range = if_range.map(|etag| HeaderValue::from_str(etag).ok().filter(|_| is_strong(etag)));
-        let range = range.filter(|_| !matches!(if_range, Some(None)));
+        let range = range.filter(|_| if_range.is_none_or(is_strong));
+        let if_range = if_range.filter(|_| range.is_some());
         if let Some(range) = range {
-            if let Ok(value) = HeaderValue::from_str(&range.header()) {
-                headers.insert(RANGE, value);
-            }
-            if let Some(Some(etag)) = if_range {
-                headers.insert(IF_RANGE, etag);
-            }
+            headers.insert(RANGE, header(&range.to_string(), url)?);
+        }
+        if let Some(etag) = if_range {
+            headers.insert(IF_RANGE, header(etag, url)?);
         }
         let turn = self.turn(&self.inner.clients.files).await?;
         let answer = self.in_time(url, self.ask(&Ask { url: url.clone(), headers })).await?;
-        begin(answer, range, turn)
+        begin(answer, range, if_range, turn)
     }
 }
 
-fn begin(answer: Answer, range: Option<ByteRange>, turn: Turn) -> Result<FileFetch, FetchError> {
+fn begin(
+    answer: Answer,
+    range: Option<ByteRange>,
+    if_range: Option<&str>,
+    turn: Turn,
+) -> Result<FileFetch, FetchError> {
     let Answer { host, response, .. } = answer;
+    let etag = Validators::of(response.headers()).etag;
     let status = match (response.status(), range) {
         (StatusCode::OK, _) => FileStatus::Whole,
         (StatusCode::PARTIAL_CONTENT, Some(range)) => part(&response, range, &host)?,
         (StatusCode::NOT_FOUND | StatusCode::GONE, _) => return Err(FetchError::Missing { host }),
         (status, _) => return Err(unusable(host, status.as_u16())),
     };
+    // A part of another file than the one asked about; a part without a tag is left to the reader's digest.
+    if let (FileStatus::Part { .. }, Some(asked), Some(given)) = (status, if_range, &etag)
+        && asked != given
+    {
+        return Err(FetchError::bad(&host, "it sends a part of a file that has changed"));
+    }
     if !content_encoding(response.headers()).is_empty() {
         return Err(FetchError::bad(&host, "the file is compressed, which was not asked for"));
     }
@@ -149,7 +159,6 @@ fn begin(answer: Answer, range: Option<ByteRange>, turn: Turn) -> Result<FileFet
         FileStatus::Part { start, end, .. } => Some(end - start + 1),
         FileStatus::Whole => len,
     };
-    let etag = Validators::of(response.headers()).etag;
     let body = FileBody { response, host, len, received: 0, end: None, _turn: turn };
     Ok(FileFetch { status, len, etag, body })
 }
@@ -167,15 +176,18 @@ fn part(response: &Response, asked: ByteRange, host: &str) -> Result<FileStatus,
     }
 }
 
-impl ByteRange {
-    fn header(self) -> String {
+impl fmt::Display for ByteRange {
+    /// As in a Range header.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::From(first) => format!("bytes={first}-"),
-            Self::Span { first, last } => format!("bytes={first}-{last}"),
-            Self::Last(count) => format!("bytes=-{count}"),
+            Self::From(first) => write!(f, "bytes={first}-"),
+            Self::Span { first, last } => write!(f, "bytes={first}-{last}"),
+            Self::Last(count) => write!(f, "bytes=-{count}"),
         }
     }
+}
 
+impl ByteRange {
     /// First and last byte of this range in a file of `total` bytes; none when it holds no byte.
     fn on(self, total: u64) -> Option<(u64, u64)> {
         let end = total.checked_sub(1)?;
@@ -207,8 +219,14 @@ fn content_range(raw: &str) -> Option<ContentRange> {
     if holds { Some(ContentRange { start, end, total }) } else { None }
 }
 
+/// Whether `etag` may stand in If-Range: quoted, not weak, and fit for a header.
 fn is_strong(etag: &str) -> bool {
-    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"')
+    etag.len() >= 2 && etag.starts_with('"') && etag.ends_with('"') && etag.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Only values that are fit come here; none that is not may be dropped in silence, as it would change the question.
+fn header(value: &str, url: &Url) -> Result<HeaderValue, FetchError> {
+    HeaderValue::from_str(value).map_err(|_| FetchError::bad(&host_of(url), "it cannot be asked for that range"))
 }
 
 #[cfg(test)]
@@ -259,7 +277,13 @@ mod tests {
 
     #[test]
     fn weak_tags_are_not_strong() {
-        assert!(is_strong("\"a\"") && !is_strong("W/\"a\"") && !is_strong("\"") && !is_strong("a"));
+        assert!(
+            is_strong("\"a\"")
+                && !is_strong("W/\"a\"")
+                && !is_strong("\"")
+                && !is_strong("a")
+                && !is_strong("\"a\nb\"")
+        );
     }
 
     proptest! {

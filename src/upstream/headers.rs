@@ -92,6 +92,12 @@ pub(super) fn framing(response: &Response, host: &str) -> Result<Framing, FetchE
     let headers = response.headers();
     let is_h1 = matches!(response.version(), Version::HTTP_09 | Version::HTTP_10 | Version::HTTP_11);
     let chunked = headers.contains_key(TRANSFER_ENCODING);
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(FetchError::bad(host, "its Transfer-Encoding is not simply chunked"));
+    }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     match (lengths.next(), lengths.next()) {
         (Some(_), Some(_)) => Err(FetchError::bad(host, "it states Content-Length twice")),
