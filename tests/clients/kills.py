@@ -9,9 +9,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
-from http.client import HTTPException
 from pathlib import Path
 
 from fixture import Upstream
@@ -86,8 +86,11 @@ def killed_at(binary, upstream, data, calls, n):
         return server.process.wait(20) != 0
     except NotEvicted:
         raise
-    except (OSError, HTTPException, Broken):
-        code = server.process.wait(20)
+    except (OSError, Broken) as error:
+        try:
+            code = server.process.wait(20)
+        except subprocess.TimeoutExpired:
+            raise Broken("the server under strace lives, but: {}".format(error))
         require(code == -signal.SIGKILL or code == 128 + signal.SIGKILL,
                 "the server under strace ended with {} and was not killed; it wrote:\n{}".format(code, server.log()))
         return True

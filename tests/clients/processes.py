@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 # How long any one client may take; a cold poetry on a busy machine is the slowest.
@@ -179,6 +180,8 @@ def get(url, headers=None, method="GET", seconds=60):
             return Answer(response.status, response.headers, response.read())
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.headers, error.read())
+    except (OSError, HTTPException) as error:
+        raise Broken("{} {} got no whole answer: {!r}".format(method, url, error))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

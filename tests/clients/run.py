@@ -9,6 +9,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import caddy
@@ -54,6 +55,9 @@ def main():
     except Broken as broken:
         failed = 1
         print("BROKEN: {}".format(broken), flush=True)
+    except Exception:
+        failed = 1
+        print("BROKEN: the check itself failed:\n" + traceback.format_exc(), flush=True)
     finally:
         end_all()
     print("{} passed, {} failed".format(Tally.passed, failed), flush=True)
