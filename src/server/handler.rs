@@ -167,7 +167,7 @@ impl Handler {
         tracing::info!(
             target: "access",
             method = facts.method,
-            target = shown(facts.target),
+            path = shown(facts.target),
             status = reply.status.0,
             bytes,
             cache = reply.tier.map_or("-", |tier| tier.as_str()),
