@@ -16,7 +16,7 @@ use std::time::Instant;
 const CHECK_FIRST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Files from this size on get a line in the log with the rate of their transfer.
-const RATE_LOGGED_BYTES: u64 = 8 * 1024 * 1024;
+const RATE_LOGGED_BYTES: u64 = 1024 * 1024;
 
 pub(super) type FileLeader = Leader<FlightKey>;
 
