@@ -1,1 +1,118 @@
-fn main() {}
+//! Reading and writing of project pages of three sizes, and what compression of the middle one costs.
+//!
+//! `cargo bench --bench pages`; one case by name: `cargo bench --bench pages -- render_json`.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use sidewheel::names::ProjectName;
+use sidewheel::simple::{from_stored, parse_html, parse_json, render_html, render_json, to_stored};
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::io::Write as _;
+use url::Url;
+
+/// Numbers of files: a small project (13 KB of JSON), a large one (2.5 MB), and more than any public one.
+const SIZES: [(&str, usize); 3] = [("13KB", 22), ("2.5MB", 4_300), ("40000files", 40_000)];
+const BASE: &str = "../../";
+const LEVELS_ZSTD: [i32; 2] = [3, 9];
+const LEVEL_GZIP: u32 = 6;
+const LEVEL_BROTLI: u32 = 5;
+const WINDOW_BITS_BROTLI: u32 = 22;
+
+/// A page as the public index writes it, with digests that do not compress, as real ones.
+fn page_json(files: usize) -> String {
+    let mut page = String::from(r#"{"meta":{"_last-serial":1,"api-version":"1.4"},"name":"demo","versions":["#);
+    for version in 0..=files / 10 {
+        let comma = if version > 0 { "," } else { "" };
+        let _ = write!(page, "{comma}\"1.{version}.0\"");
+    }
+    page.push_str("],\"files\":[");
+    let mut seed = 1u64;
+    let mut digest = || -> String {
+        (0..4)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                format!("{:016x}", seed ^ (seed >> 29))
+            })
+            .collect()
+    };
+    for number in 0..files {
+        let comma = if number > 0 { "," } else { "" };
+        let (sha256, metadata, place) = (digest(), digest(), digest());
+        let (version, python) = (number / 10, 5 + number % 10);
+        let (a, rest) = place.split_at(2);
+        let filename =
+            format!("demo-1.{version}.0-cp3{python}-cp3{python}-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
+        let _ = write!(
+            page,
+            r#"{comma}{{"core-metadata":{{"sha256":"{metadata}"}},"data-dist-info-metadata":{{"sha256":"{metadata}"}},"filename":"{filename}","hashes":{{"sha256":"{sha256}"}},"provenance":null,"requires-python":">=3.{python}","size":{number},"upload-time":"2026-01-02T03:04:05.{number:06}Z","url":"https://files.example/packages/{a}/{rest}/{filename}","yanked":false}}"#
+        );
+    }
+    page.push_str("]}");
+    page
+}
+
+fn pages(criterion: &mut Criterion) {
+    let (Ok(url), Ok(name)) = (Url::parse("https://index.example/simple/demo/"), ProjectName::parse("demo")) else {
+        return;
+    };
+    let mut group = criterion.benchmark_group("pages");
+    group.sample_size(20);
+    for (label, files) in SIZES {
+        let json = page_json(files);
+        let Ok(page) = parse_json(json.as_bytes(), &url, &name) else { continue };
+        assert_eq!((page.files.len(), page.dropped), (files, 0), "the generated page must be read whole");
+        let (stored, html) = (to_stored(&page), render_html(&page, BASE));
+        group.throughput(Throughput::Bytes(json.len() as u64));
+        group.bench_with_input(BenchmarkId::new("parse_json", label), &json, |bencher, json| {
+            bencher.iter(|| parse_json(black_box(json.as_bytes()), &url, &name));
+        });
+        group.bench_with_input(BenchmarkId::new("parse_html", label), &html, |bencher, html| {
+            bencher.iter(|| parse_html(black_box(html), &url, &name));
+        });
+        group.bench_with_input(BenchmarkId::new("from_stored", label), &stored, |bencher, stored| {
+            bencher.iter(|| from_stored(black_box(stored)));
+        });
+        group.bench_with_input(BenchmarkId::new("render_json", label), &page, |bencher, page| {
+            bencher.iter(|| render_json(black_box(page), BASE));
+        });
+        group.bench_with_input(BenchmarkId::new("render_html", label), &page, |bencher, page| {
+            bencher.iter(|| render_html(black_box(page), BASE));
+        });
+    }
+    group.finish();
+}
+
+fn compression(criterion: &mut Criterion) {
+    let (Ok(url), Ok(name)) = (Url::parse("https://index.example/simple/demo/"), ProjectName::parse("demo")) else {
+        return;
+    };
+    let Ok(page) = parse_json(page_json(SIZES[1].1).as_bytes(), &url, &name) else { return };
+    let body = render_json(&page, BASE);
+    let zstd = |level: i32| zstd::bulk::compress(&body, level).unwrap_or_default();
+    let gzip = || {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(LEVEL_GZIP));
+        encoder.write_all(&body).and_then(|()| encoder.finish()).unwrap_or_default()
+    };
+    let brotli = || {
+        let mut out = Vec::new();
+        let mut encoder = brotli::CompressorWriter::new(&mut out, 64 * 1024, LEVEL_BROTLI, WINDOW_BITS_BROTLI);
+        let written = encoder.write_all(&body);
+        drop(encoder);
+        written.map(|()| out).unwrap_or_default()
+    };
+    let mut group = criterion.benchmark_group("compression");
+    group.sample_size(10).throughput(Throughput::Bytes(body.len() as u64));
+    println!("rendered JSON: {} bytes", body.len());
+    for level in LEVELS_ZSTD {
+        println!("zstd {level}: {} bytes", zstd(level).len());
+        group.bench_function(BenchmarkId::new("zstd", level), |bencher| bencher.iter(|| zstd(black_box(level))));
+    }
+    println!("gzip {LEVEL_GZIP}: {} bytes", gzip().len());
+    group.bench_function(BenchmarkId::new("gzip", LEVEL_GZIP), |bencher| bencher.iter(gzip));
+    println!("brotli {LEVEL_BROTLI}: {} bytes", brotli().len());
+    group.bench_function(BenchmarkId::new("brotli", LEVEL_BROTLI), |bencher| bencher.iter(brotli));
+    group.finish();
+}
+
+criterion_group!(benches, pages, compression);
+criterion_main!(benches);

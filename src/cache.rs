@@ -10,7 +10,7 @@ mod memory;
 mod spool;
 
 pub use calls::Calls;
-pub use disk::{Disk, DiskError, DiskFile, LockError, TempFile};
+pub use disk::{Disk, DiskError, DiskFile, LockError, Space, TempFile};
 pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
 pub use memory::{Memory, Weigh};
 pub use spool::{Spool, SpoolError};

@@ -1,2 +1,160 @@
-//! stub
-pub enum Listen { Tcp(std::net::SocketAddr), Unix(std::path::PathBuf) }
+//! The settings, read once and valid ever after: defaults, then the file, then the environment, then the flags.
+//!
+//! Enters: the file's text, the environment as a map, the flags. Leaves: one [`Config`], a struct per room, or a
+//! [`ConfigError`] that names the key, where it came from and what is accepted.
+//! Must not know: files and the real environment (the caller reads them), Pingora's own configuration.
+
+mod error;
+mod mirror;
+mod public_index;
+mod secret;
+mod sources;
+mod value;
+
+use crate::names::IndexName;
+use sources::Sources;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+pub use error::ConfigError;
+pub use mirror::{Credentials, MirrorConfig, PasswordSource};
+pub use secret::Secret;
+pub use sources::Flags;
+pub use value::{Listen, LogFormat, Origin};
+
+/// The prefix of every environment variable that is read; the rest of its name is a key in capitals.
+pub const ENV_PREFIX: &str = "SIDEWHEEL_";
+
+/// The variable that names the configuration file. Not a key: who reads the file reads this.
+pub const ENV_CONFIG: &str = "SIDEWHEEL_CONFIG";
+
+/// The index that always exists, and that the aliases `/simple/` and `/pypi/` stand for.
+pub const DEFAULT_INDEX: &str = "root/pypi";
+
+const LISTEN_DEFAULT: &str = "127.0.0.1:3141";
+
+/// What PyPI itself tells clients to believe a page for.
+const PAGE_TTL_DEFAULT: Duration = Duration::from_secs(600);
+
+/// The pages and wheels of a busy team's builds, on a machine that has other work too.
+const MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// Below this the buffers of a few downloads alone fill the budget.
+pub const MEMORY_BYTES_MIN: u64 = 16 << 20;
+
+/// Several complete sets of a large project's dependencies.
+const DISK_BYTES_DEFAULT: u64 = 20_000_000_000;
+
+/// Below this one large wheel evicts everything else.
+pub const DISK_BYTES_MIN: u64 = 1_000_000;
+
+/// pip and poetry give up after 15 s without a byte: both timeouts together stay within that.
+const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+const PAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub cache: CacheConfig,
+    pub upstream: UpstreamConfig,
+    /// [`DEFAULT_INDEX`] first, then the `[[mirror]]` tables in the file's order. Names are unique.
+    pub mirrors: Vec<MirrorConfig>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// At least one; no two are equal.
+    pub listen: Vec<Listen>,
+    /// Where clients reach the server through a proxy; ends in `/`.
+    pub public_url: Option<Url>,
+    /// `name`, `name:port`, `[v6]` or `[v6]:port`, in lower case.
+    pub allowed_hosts: Vec<String>,
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheConfig {
+    pub data: PathBuf,
+    /// Everything that is held in memory together.
+    pub memory_bytes: u64,
+    /// Files of mirrors on disk; uploads do not count.
+    pub disk_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamConfig {
+    /// Nothing is ever asked upstream: what is not stored does not exist.
+    pub offline: bool,
+    pub connect_timeout: Duration,
+    /// For a whole page, from request to last byte.
+    pub page_timeout: Duration,
+    /// Whether metadata that upstream does not offer is read out of its wheels.
+    pub metadata_backfill: bool,
+}
+
+impl ServerConfig {
+    /// The host names that requests may carry besides loopback's: the allowed hosts and the public URL's.
+    pub fn host_names(&self) -> Vec<String> {
+        let public = self.public_url.as_ref().and_then(|url| match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => Some(format!("{host}:{port}")),
+            (host, _) => host.map(str::to_owned),
+        });
+        self.allowed_hosts.iter().cloned().chain(public).collect()
+    }
+}
+
+impl Config {
+    /// Reads and checks everything. `file` is the configuration file's name, as errors shall call it, and its text;
+    /// `env` is the whole environment, for it also says where the user's home is. An empty variable is an unset one.
+    pub fn load(
+        file: Option<(&str, &str)>,
+        env: &BTreeMap<String, String>,
+        flags: &Flags,
+    ) -> Result<Self, ConfigError> {
+        let sources = Sources::gather(file, env, flags)?;
+        let settings = &sources.top;
+        let path = |raw: &str| value::path(raw, env);
+        let page_ttl = settings.one("page_ttl", value::page_ttl)?.unwrap_or(PAGE_TTL_DEFAULT);
+        let listen = settings.list("listen", |raw| value::listen(raw, env))?;
+        let data = match settings.one("data", path)? {
+            Some(data) => data,
+            None => value::default_data(env).ok_or(ConfigError::NoHome)?,
+        };
+        Ok(Self {
+            server: ServerConfig {
+                listen: match listen {
+                    Some(listen) => listen,
+                    None => value::listen(LISTEN_DEFAULT, env).map(|listen| vec![listen]).unwrap_or_default(),
+                },
+                public_url: settings.one("public_url", value::base_url)?,
+                allowed_hosts: settings.list("allowed_hosts", value::host)?.unwrap_or_default(),
+                log_format: settings.one("log_format", value::log_format)?.unwrap_or(LogFormat::Human),
+            },
+            cache: CacheConfig {
+                data,
+                memory_bytes: settings
+                    .one("memory", |raw| value::size(raw, MEMORY_BYTES_MIN))?
+                    .unwrap_or(MEMORY_BYTES_DEFAULT),
+                disk_bytes: settings.one("disk", |raw| value::size(raw, DISK_BYTES_MIN))?.unwrap_or(DISK_BYTES_DEFAULT),
+            },
+            upstream: UpstreamConfig {
+                offline: settings.one("offline", value::switch)?.unwrap_or(false),
+                connect_timeout: settings
+                    .one("upstream_connect_timeout", value::timeout)?
+                    .unwrap_or(CONNECT_TIMEOUT_DEFAULT),
+                page_timeout: settings.one("upstream_timeout", value::timeout)?.unwrap_or(PAGE_TIMEOUT_DEFAULT),
+                metadata_backfill: settings.one("metadata", value::switch)?.unwrap_or(true),
+            },
+            mirrors: mirror::read_all(&sources, env, page_ttl)?,
+        })
+    }
+
+    pub fn mirror(&self, name: &IndexName) -> Option<&MirrorConfig> {
+        self.mirrors.iter().find(|mirror| mirror.name == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -83,13 +83,16 @@ struct House {
     books: janitor::Books,
     /// Wakes the janitor before its round.
     tidy: Arc<Notify>,
-    making_room: tokio::sync::Mutex<()>,
+    /// Held by the one who evicts.
+    evicting: tokio::sync::Mutex<()>,
     /// One file at a time is read into memory: what is being read counts in no budget yet.
     loading: Arc<Semaphore>,
     /// Pages that are parsed, rendered or compressed at the same time.
     kitchen: Arc<Semaphore>,
     backfilling: Arc<Semaphore>,
     stopping: AtomicBool,
+    /// One clone for each task that fills a flight and keeps the books after it.
+    tasks: Arc<()>,
 }
 
 /// Threads that parse, render and compress at once. A page of 40,000 files takes tens of megabytes while it is worked
@@ -122,11 +125,12 @@ impl Index {
             disk_bytes_max: parts.disk_bytes,
             books: janitor::Books::default(),
             tidy: Arc::new(Notify::new()),
-            making_room: tokio::sync::Mutex::new(()),
+            evicting: tokio::sync::Mutex::new(()),
             loading: Arc::new(Semaphore::new(1)),
             kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
             backfilling: Arc::new(Semaphore::new(backfill::PAGES_MAX)),
             stopping: AtomicBool::new(false),
+            tasks: Arc::new(()),
         });
         tokio::spawn(Arc::clone(&house).keep_books());
         Self(house)
@@ -174,6 +178,11 @@ impl Index {
         Ok(())
     }
 
+    /// Number and bytes of the files in the cache; zeros when the database does not say.
+    pub async fn disk_totals(&self) -> (u64, u64) {
+        self.0.store.blob_totals().await.unwrap_or_default()
+    }
+
     /// Sets the levels in the metrics.
     pub fn measure(&self) {
         let house = &self.0;
@@ -190,7 +199,10 @@ impl Index {
     /// Flights and shared calls under way: a test that ends looks for zero.
     pub fn under_way(&self) -> usize {
         let house = &self.0;
-        house.flights.running() + house.refreshes.running() + house.renders.running() + house.metadata_calls.running()
+        Arc::strong_count(&house.tasks) - 1
+            + house.refreshes.running()
+            + house.renders.running()
+            + house.metadata_calls.running()
     }
 
     /// Writes down what the books hold in memory and closes the database.

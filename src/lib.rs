@@ -1,6 +1,7 @@
 //! Sidewheel: the wheel server that rides beside Caddy. ARCHITECTURE.md draws the rooms.
 
 pub mod cache;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod fresh;
@@ -8,6 +9,7 @@ pub mod http;
 pub mod index;
 pub mod metrics;
 pub mod names;
+pub mod run;
 pub mod server;
 pub mod simple;
 pub mod store;

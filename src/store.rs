@@ -53,6 +53,17 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// Opens the database of a data directory that cannot be written, to read what is there.
+    pub async fn open_read_only(data: &Path) -> Result<Self, StoreError> {
+        let path = data.join("sidewheel.db");
+        // Immutable: SQLite needs no lock and no shared memory file, neither of which could be made.
+        let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true);
+        let connect = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options);
+        let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
+        schema::check(&pool).await.map_err(|why| why.at(&path))?;
+        Ok(Self { pool })
+    }
+
     /// A database that lives in memory and dies with the handle: for a data directory that cannot be written.
     pub async fn in_memory() -> Result<Self, StoreError> {
         let pool = SqlitePoolOptions::new()

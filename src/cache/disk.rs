@@ -36,6 +36,15 @@ pub struct DiskFile {
     pub verified: bool,
 }
 
+impl DiskFile {
+    /// The whole file, in memory.
+    pub fn read(&self) -> Result<Vec<u8>, DiskError> {
+        let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut bytes, 0).map_err(DiskError::Unreadable)?;
+        Ok(bytes)
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// No space, no inodes, quota, read-only: a state of the disk, not of the file.
@@ -51,6 +60,32 @@ pub enum LockError {
     Held { path: PathBuf, holder: String },
     #[error("the data directory {} cannot be opened: {why}; make it writable for this user, or give another --data", path.display())]
     Directory { path: PathBuf, why: io::Error },
+}
+
+/// What the file system of a directory allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    Writable,
+    Full,
+    ReadOnly,
+}
+
+/// Less than this is full, in bytes: a database could not even grow by a few pages.
+const SPACE_BYTES_MIN: u64 = 1024 * 1024;
+
+impl Space {
+    /// Looks at the directory, or at the nearest one above it that exists. When in doubt it is writable: an attempt
+    /// to write says the rest.
+    pub fn of(directory: &Path) -> Self {
+        let Some(Ok(facts)) = directory.ancestors().find(|d| d.is_dir()).map(rustix::fs::statvfs) else {
+            return Self::Writable;
+        };
+        match facts {
+            facts if facts.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) => Self::ReadOnly,
+            facts if facts.f_bavail.saturating_mul(facts.f_frsize) < SPACE_BYTES_MIN => Self::Full,
+            _ => Self::Writable,
+        }
+    }
 }
 
 /// What tells that a file is still the one that was verified.
@@ -71,10 +106,23 @@ impl Disk {
     /// Opens (or makes) the directory, takes its lock, and sweeps what an earlier process left half done.
     pub fn open(root: &Path) -> Result<Self, LockError> {
         let failed = |why: io::Error| LockError::Directory { path: root.to_owned(), why };
+        let space = Space::of(root);
         for part in ["files", "tmp", "quarantine"] {
-            fs::create_dir_all(root.join(part)).map_err(failed)?;
+            match fs::create_dir_all(root.join(part)) {
+                // What cannot be written can still be read: what is there is served.
+                Err(why) if space == Space::Writable || !root.is_dir() => return Err(failed(why)),
+                _ => {}
+            }
         }
         let lock = take_lock(root)?;
+        if space == Space::ReadOnly {
+            return Ok(Self {
+                root: root.to_owned(),
+                next_temp: AtomicU64::new(0),
+                verified: Mutex::default(),
+                _lock: lock,
+            });
+        }
         for entry in fs::read_dir(root.join("tmp")).map_err(failed)?.flatten() {
             let _ = fs::remove_file(entry.path());
         }
@@ -266,7 +314,10 @@ impl Stamp {
 fn take_lock(root: &Path) -> Result<File, LockError> {
     let failed = |why: io::Error| LockError::Directory { path: root.to_owned(), why };
     let path = root.join("lock");
-    let mut lock = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    // On a read-only file system an old lock file, or else the directory itself, is locked just as well.
+    let open = open.or_else(|why| File::open(&path).or_else(|_| File::open(root)).map_err(|_| why));
+    let mut lock = open.map_err(failed)?;
     if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         let _ = (&lock).take(32).read_to_string(&mut holder);

@@ -26,7 +26,12 @@ impl House {
     /// Gets the metadata of the wheels that a resolver will ask for first, when the page does not announce it.
     ///
     /// Bounded in wheels, requests and rate; it never fetches a wheel, and ends with the page that it was begun for.
-    pub(super) fn start_backfill(self: &Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, state: &Arc<DocumentState>) {
+    pub(super) fn start_backfill(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        state: &Arc<DocumentState>,
+    ) {
         if !self.backfill || self.offline {
             return;
         }
@@ -88,8 +93,7 @@ fn fits(file: &File) -> bool {
         ("macos", "aarch64") => "arm64",
         (_, other) => other,
     };
-    platform == "any"
-        || (platform.contains(system) && (platform.contains(machine) || platform.contains("universal2")))
+    platform == "any" || (platform.contains(system) && (platform.contains(machine) || platform.contains("universal2")))
 }
 
 /// `cp313` as 313, `py3` as 3: larger is newer.

@@ -14,10 +14,13 @@ pub struct FileBody(Source);
 enum Source {
     /// One piece, then the end.
     Once(Option<Piece>),
-    Follow { follower: Follower, rescue: Box<Rescue> },
+    Follow(Box<(Follower, Rescue)>),
     Pass(Box<Pass>),
     /// A part as upstream sends it; exactly as long as was promised.
-    Part { body: UpstreamBody, left: u64 },
+    Part {
+        body: Box<UpstreamBody>,
+        left: u64,
+    },
     /// Made by a thread, such as a list that is being decompressed.
     Made(mpsc::Receiver<Result<Bytes, Failure>>),
 }
@@ -26,7 +29,10 @@ enum Source {
 pub enum Piece {
     Bytes(Bytes),
     /// To be read as the client takes it: no buffer waits for a slow one.
-    File { file: Arc<File>, range: Range<u64> },
+    File {
+        file: Arc<File>,
+        range: Range<u64>,
+    },
     /// A large file in memory; while the client is slow it may be evicted, and is then read from the disk.
     Shared(Shared),
 }
@@ -64,7 +70,7 @@ impl FileBody {
     }
 
     pub(super) fn follow(flight: &Flight, rescue: Rescue) -> Self {
-        Self(Source::Follow { follower: flight.follow(), rescue: Box::new(rescue) })
+        Self(Source::Follow(Box::new((flight.follow(), rescue))))
     }
 
     pub(super) fn pass(pass: Pass) -> Self {
@@ -72,7 +78,7 @@ impl FileBody {
     }
 
     pub(super) fn part(body: UpstreamBody, len: u64) -> Self {
-        Self(Source::Part { body, left: len })
+        Self(Source::Part { body: Box::new(body), left: len })
     }
 
     pub(super) fn made(pieces: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
@@ -96,10 +102,11 @@ impl FileBody {
                 Some(piece) => Ok(Some(Piece::Bytes(piece?))),
                 None => Ok(None),
             },
-            Source::Follow { follower, rescue } => match follower.next().await {
+            Source::Follow(following) => match following.0.next().await {
                 Ok(piece) => Ok(piece.map(|(file, range)| Piece::File { file, range })),
                 // Our disk is no reason for the client to fail: it is served through, verified as a whole.
                 Err(Failure::Disk) => {
+                    let (follower, rescue) = &**following;
                     let mut pass = rescue.resume(follower).await?;
                     let piece = pass.next().await?;
                     self.0 = Source::Pass(Box::new(pass));

@@ -64,6 +64,10 @@ pub struct KnownFile {
     pub head: OnceLock<Bytes>,
 }
 
+/// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
+/// want the rest a moment later, and one request costs upstream less than two.
+const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
+
 /// Whether a file that is asked for the second time is read into memory although that evicts something.
 const ASKED_BEFORE: u32 = 1;
 
@@ -139,7 +143,9 @@ impl House {
             return Err(IndexError::Offline(facts.filename.to_string()));
         }
         let part = choose(&ask, digest, facts.size);
+        let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);
         if !here
+            && worth_a_part
             && part != RangeAnswer::Whole
             && let Some(answer) = self.part_from_upstream(&mirror, &facts, digest, part).await?
         {
@@ -202,7 +208,11 @@ impl House {
     }
 
     /// What the index says of a file; [`IndexError::UnknownFile`] when it does not list it.
-    pub(super) async fn known(self: &Arc<Self>, mirror: &Arc<Mirror>, key: &FileKey) -> Result<Arc<KnownFile>, IndexError> {
+    pub(super) async fn known(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        key: &FileKey,
+    ) -> Result<Arc<KnownFile>, IndexError> {
         if let Some(Value::File(known)) = self.memory.get(&Key::File(key.clone())) {
             return Ok(known);
         }
@@ -260,8 +270,13 @@ impl House {
         match self.flights.join(&facts.flight_key(key)) {
             Joined::Follows(flight) => (flight, Tier::Flight),
             Joined::Leads(leader, flight) => {
-                let (house, mirror, facts, key) = (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
-                tokio::spawn(async move { house.lead(&mirror, &key, &facts, digest, leader).await });
+                let (house, mirror, facts, key) =
+                    (Arc::clone(self), Arc::clone(mirror), Arc::clone(facts), key.clone());
+                let task = Arc::clone(&self.tasks);
+                tokio::spawn(async move {
+                    house.lead(&mirror, &key, &facts, digest, leader).await;
+                    drop(task);
+                });
                 (flight, Tier::Miss)
             }
         }
@@ -291,11 +306,10 @@ impl House {
 
     fn load(&self, key: &FileKey, known: &KnownFile, digest: Sha256) {
         let Ok(Some(file)) = self.disk.get(&digest) else { return };
-        let mut bytes = vec![0; file.len as usize];
-        let read = std::os::unix::fs::FileExt::read_exact_at(&*file.file, &mut bytes, 0);
-        if read.is_err() || !file.verified {
+        if !file.verified {
             return;
         }
+        let Ok(bytes) = file.read() else { return };
         let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()));
         loaded.noted.store(known.noted.load(Ordering::Relaxed), Ordering::Relaxed);
         self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded)));
@@ -305,7 +319,8 @@ impl House {
 /// Unix seconds of a time as PEP 700 writes it: `2026-10-07T12:23:37.892554Z`.
 fn unix_of(time: &str) -> Option<u64> {
     let (date, clock) = time.strip_suffix('Z')?.split_once('T')?;
-    let mut parts = date.splitn(3, '-').chain(clock.splitn(3, ':')).map(|part| part.split('.').next()?.parse::<i64>().ok());
+    let mut parts =
+        date.splitn(3, '-').chain(clock.splitn(3, ':')).map(|part| part.split('.').next()?.parse::<i64>().ok());
     let mut next = || parts.next().flatten();
     let (year, month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?, next()?);
     let fits = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;

@@ -16,7 +16,7 @@ use std::time::Instant;
 const CHECK_FIRST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Files from this size on get a line in the log with the rate of their transfer.
-const RATE_LOGGED_BYTES: u64 = 8 * 1024 * 1024;
+const RATE_LOGGED_BYTES: u64 = 1024 * 1024;
 
 pub(super) type FileLeader = Leader<FlightKey>;
 
@@ -80,7 +80,11 @@ impl House {
             if !first {
                 following.begin(Some(file.len), Arc::clone(&file.file));
             }
-            let told = |bytes| if !first { following.wrote(bytes) };
+            let told = |bytes| {
+                if !first {
+                    following.wrote(bytes)
+                }
+            };
             if !disk.verify(&digest, &file, told).unwrap_or(false) {
                 return Some(false);
             }
@@ -126,15 +130,16 @@ impl House {
         leader: &Arc<FileLeader>,
         past_caches: bool,
     ) -> Result<(Spool, Sha256), Failure> {
+        // First: a disk that cannot be written is found out before upstream is asked.
+        let disk = Arc::clone(&self.disk);
+        let spool = tokio::task::spawn_blocking(move || Spool::create(&disk)).await.map_err(|_| Failure::Vanished)?;
+        let spool = spool.map_err(|why| self.disk_failed(&why))?;
         let fetched = mirror.upstream.file(&facts.url, None, None, past_caches).await;
         let fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
         let len = match (facts.size, fetched.len) {
             (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
             (size, told) => size.or(told),
         };
-        let disk = Arc::clone(&self.disk);
-        let spool = tokio::task::spawn_blocking(move || Spool::create(&disk)).await.map_err(|_| Failure::Vanished)?;
-        let spool = spool.map_err(|why| self.disk_failed(&why))?;
         leader.begin(len, spool.file());
         let mut writer = Writer::start(spool, Arc::clone(leader));
         let etag = fetched.etag.clone();

@@ -99,6 +99,7 @@ impl House {
     }
 
     pub(super) async fn evict_over_cap(&self) {
+        let _one = self.evicting.lock().await;
         if self.disk_bytes() <= self.disk_bytes_max {
             return;
         }
@@ -168,7 +169,8 @@ impl House {
                 }
                 true
             });
-            let lost: Vec<_> = known.into_iter().filter(|digest| !found.contains(digest) && !disk.has(digest)).collect();
+            let lost: Vec<_> =
+                known.into_iter().filter(|digest| !found.contains(digest) && !disk.has(digest)).collect();
             (strangers, lost)
         };
         let Ok((strangers, lost)) = tokio::task::spawn_blocking(scan).await else { return };
@@ -200,11 +202,10 @@ impl House {
     fn make_room(&self) {
         let Some(house) = self.me.upgrade() else { return };
         tokio::spawn(async move {
-            let _one = house.making_room.try_lock();
-            if _one.is_ok() {
-                house.write_uses().await;
-                house.evict_to(house.disk_bytes().saturating_sub(FREE_ON_FULL_BYTES)).await;
-            }
+            // Who is evicting already makes room.
+            let Ok(_one) = house.evicting.try_lock() else { return };
+            house.write_uses().await;
+            house.evict_to(house.disk_bytes().saturating_sub(FREE_ON_FULL_BYTES)).await;
         });
     }
 

@@ -70,7 +70,7 @@ pub struct MetadataKey {
 
 /// What upstream said, ready for use.
 pub enum Content {
-    Page(ProjectPage),
+    Page(Box<ProjectPage>),
     /// An answer of the legacy JSON API, as it came.
     Json(Bytes),
 }

@@ -1,13 +1,12 @@
 use super::House;
 use super::body::FileBody;
 use super::errors::IndexError;
-use super::keys::Base;
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
 use crate::http::{Encoding, Format};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
-use crate::simple::{ListFormat, ListSummary};
+use crate::simple::{ListSummary, ListTranscoder};
 use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::{ListBody, ListFetch, PageKind, Validators};
 use bytes::Bytes;
@@ -23,7 +22,6 @@ pub struct ListAsk {
     pub format: Format,
     /// Only gzip and identity are kept; whoever takes another encoding takes gzip too.
     pub encoding: Encoding,
-    pub base: Base,
 }
 
 pub struct ListAnswer {
@@ -105,20 +103,25 @@ impl House {
     }
 
     async fn fetch_list(self: Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
-        let kept = stored.as_ref().and_then(|document| read_kept(document));
+        let kept = stored.as_ref().and_then(read_kept);
         let whole = kept.is_some_and(|kept| {
-            [kept.json, kept.html].iter().all(|form| Sha256::from_hex(&form.sha256).is_ok_and(|digest| self.disk.has(&digest)))
+            [kept.json, kept.html]
+                .iter()
+                .all(|form| Sha256::from_hex(&form.sha256).is_ok_and(|digest| self.disk.has(&digest)))
         });
-        let validators = stored.as_ref().filter(|_| whole).map(|document| Validators {
-            etag: document.etag.clone(),
-            last_modified: document.last_modified.clone(),
-        });
+        let validators = stored
+            .as_ref()
+            .filter(|_| whole)
+            .map(|document| Validators { etag: document.etag.clone(), last_modified: document.last_modified.clone() });
         let upstream = |why| IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) };
         let fetched = mirror.upstream.list(validators.as_ref()).await.map_err(upstream)?;
         let document = match (fetched, stored) {
             (ListFetch::NotModified { .. }, Some(document)) => Document { fetched: self.clock.unix(), ..document },
             (ListFetch::NotModified { .. } | ListFetch::Missing, _) => {
-                return Err(IndexError::BadPage { index: mirror.name.clone(), why: "it has no list of projects".into() });
+                return Err(IndexError::BadPage {
+                    index: mirror.name.clone(),
+                    why: "it has no list of projects".into(),
+                });
             }
             (ListFetch::Body { url, content, validators, body, .. }, _) => {
                 let (digest, last_serial, facts) = self.keep_list(mirror, content, body).await?;
@@ -144,10 +147,6 @@ impl House {
         mut body: ListBody,
     ) -> Result<(Sha256, Option<u64>, Vec<u8>), IndexError> {
         let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES_MAX);
-        let format = match content {
-            PageKind::Json => ListFormat::Json,
-            PageKind::Html => ListFormat::Html,
-        };
         let pump = tokio::spawn(async move {
             while let Some(piece) = body.next().await {
                 let piece = piece.map_err(io::Error::other);
@@ -158,7 +157,7 @@ impl House {
             }
         });
         let disk = Arc::clone(&self.disk);
-        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, format, receiver)).await;
+        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, content, receiver)).await;
         pump.abort();
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kept, summary) = transcoded.map_err(|_| IndexError::Lost)?.map_err(bad)?;
@@ -240,14 +239,19 @@ fn read_kept(document: &Document) -> Option<Kept> {
 
 fn transcode(
     disk: &Disk,
-    format: ListFormat,
+    content: PageKind,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
 ) -> Result<(Kept, ListSummary), String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
     let writer = || Spool::create(disk).map(GzipSpool::new).map_err(|why| text(&why));
     let (mut json, mut html) = (writer()?, writer()?);
     let reader = PieceReader { pieces, rest: Bytes::new() };
-    let summary = crate::simple::transcode_list(format, reader, &mut json, &mut html).map_err(|why| text(&why))?;
+    let transcoder = ListTranscoder::new(&mut json, &mut html);
+    let summary = match content {
+        PageKind::Json => transcoder.read_json(reader),
+        PageKind::Html => transcoder.read_html(reader),
+    };
+    let summary = summary.map_err(|why| text(&why))?;
     let (json, html) = (json.publish(disk), html.publish(disk));
     let kept = Kept { json: json?, html: html?, projects: summary.projects as u64 };
     Ok((kept, summary))

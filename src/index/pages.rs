@@ -41,7 +41,8 @@ impl House {
     pub(super) async fn page(self: &Arc<Self>, ask: PageAsk) -> Result<PageAnswer, IndexError> {
         let held = self.held(&ask.page);
         let now = self.clock.ticks();
-        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache) {
+        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache)
+        {
             return Ok(PageAnswer { page: Arc::clone(page), tier: Tier::Memory });
         }
         let document = &ask.page.document;
@@ -145,7 +146,7 @@ impl House {
         let content = self
             .blocking(move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
-                _ => crate::simple::from_stored(&stored.body).map(Content::Page),
+                _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Box::new(page))),
             })
             .await?;
         // A row that cannot be read is no page: it is fetched again.

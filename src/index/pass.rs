@@ -90,7 +90,7 @@ impl Pass {
             (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
             (size, told) => size.or(told).ok_or(Failure::Broken)?,
         };
-        let sent_hash = sent_hash.unwrap_or_else(sha2::Sha256::new);
+        let sent_hash = sent_hash.unwrap_or_default();
         let (hasher, seen, skip, skipped) = match whole {
             true if sent > 0 => (sha2::Sha256::new(), 0, sent, Some(finish(sent_hash))),
             true => (sha2::Sha256::new(), 0, 0, None),
@@ -103,7 +103,8 @@ impl Pass {
     /// The next bytes that may be sent; `None` at the verified end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            let verified = self.seen == self.total && self.expected.is_none_or(|digest| digest == finish(self.hasher.clone()));
+            let verified =
+                self.seen == self.total && self.expected.is_none_or(|digest| digest == finish(self.hasher.clone()));
             if self.seen == self.total && !verified {
                 return Err(Failure::Wrong);
             }

@@ -43,7 +43,12 @@ struct Arrived {
 
 impl House {
     /// Asks upstream for a document and keeps what it says: written once per change, never when it is the same.
-    pub(super) async fn fetch(self: Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, no_cache: bool) -> Refreshed {
+    pub(super) async fn fetch(
+        self: Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        no_cache: bool,
+    ) -> Refreshed {
         let state = match self.state(document).await {
             Ok(state) => state,
             Err(why) => return Refreshed::Failed(why),
@@ -188,7 +193,7 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
     }
     let body = simple::to_stored(&parsed);
     let last_serial = parsed.last_serial;
-    Ok(Arrived { content: Content::Page(parsed), digest: digest(&body), body, last_serial })
+    Ok(Arrived { content: Content::Page(Box::new(parsed)), digest: digest(&body), body, last_serial })
 }
 
 fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {

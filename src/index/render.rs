@@ -8,6 +8,7 @@ use crate::names::{DistFilename, DistKind, IndexName, Sha256};
 use crate::simple::{self, CoreMetadata, ProjectPage};
 use crate::store::{DocumentKey, MetadataRow};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use sha2::Digest;
 use std::collections::{HashMap, HashSet};
@@ -38,6 +39,9 @@ const BROTLI_WINDOW_BITS: i32 = 22;
 
 /// Smaller bodies are not worth compressing: the head is as large.
 const COMPRESS_FROM_BYTES: usize = 512;
+
+/// What stays as it is in a segment of a URL's path (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl RenderedPage {
     pub fn is_current(&self) -> bool {
@@ -195,7 +199,8 @@ fn relink(file: &mut Json, base: &str) {
     if let (Some(digest), Some(filename)) = (digest, filename)
         && let Some(url) = file.get_mut("url")
     {
-        *url = Json::String(format!("{base}{}", simple::file_path(&digest, &filename)));
+        let filename = utf8_percent_encode(filename.as_str(), SEGMENT);
+        *url = Json::String(format!("{base}+f/{}/{filename}", digest.prefix().directories()));
     }
 }
 

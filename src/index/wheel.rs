@@ -51,6 +51,12 @@ pub fn metadata(archive: impl Read + Seek) -> Result<Vec<u8>, WheelError> {
     }
 }
 
+/// Whether the end of a file holds the record that ends a zip archive.
+pub fn ends_like_one(end: &[u8]) -> bool {
+    const END_OF_CENTRAL_DIRECTORY: &[u8] = b"PK\x05\x06";
+    end.windows(END_OF_CENTRAL_DIRECTORY.len()).any(|window| window == END_OF_CENTRAL_DIRECTORY)
+}
+
 fn from_zip(error: zip::result::ZipError) -> WheelError {
     match error {
         zip::result::ZipError::Io(error) => from_io(error),

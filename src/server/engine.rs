@@ -24,7 +24,12 @@ struct App {
 }
 
 /// Accepts on a bound listener until `stop` turns true; the connections live on until they are done.
-pub fn accept(bound: Bound, handler: Arc<Handler>, open: mpsc::Sender<()>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+pub fn accept(
+    bound: Bound,
+    handler: Arc<Handler>,
+    open: mpsc::Sender<()>,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     let name = bound.name().to_owned();
     let port = bound.port();
     let app = App { handler, open, port };
@@ -45,7 +50,8 @@ pub fn accept(bound: Bound, handler: Arc<Handler>, open: mpsc::Sender<()>, stop:
 impl ServerApp for App {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let _open = self.open.clone();
-        let address = stream.get_socket_digest().and_then(|digest| digest.peer_addr().and_then(|a| a.as_inet().copied()));
+        let address =
+            stream.get_socket_digest().and_then(|digest| digest.peer_addr().and_then(|a| a.as_inet().copied()));
         let peer = Peer { address, port: self.port };
         Connection::new(&mut stream, &self.handler, peer, shutdown.clone()).serve().await;
         stream.shutdown().await;

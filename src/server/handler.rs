@@ -84,7 +84,8 @@ impl Handler {
             HostAnswer::Missing => return refuse(Status(400), "the request names no host", json),
             HostAnswer::Malformed => return refuse(Status(400), "the Host field is no host", json),
             HostAnswer::Foreign => {
-                let sentence = "this server does not answer for that host; start it with --public-url or --allowed-host";
+                let sentence =
+                    "this server does not answer for that host; start it with --public-url or --allowed-host";
                 return refuse(Status(421), sentence, json);
             }
         }
@@ -166,7 +167,7 @@ impl Handler {
         tracing::info!(
             target: "access",
             method = facts.method,
-            target = shown(facts.target),
+            path = shown(facts.target),
             status = reply.status.0,
             bytes,
             cache = reply.tier.map_or("-", |tier| tier.as_str()),

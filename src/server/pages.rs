@@ -97,7 +97,7 @@ impl Handler {
         let encoding = http::encoding(request.facts.get(Field::AcceptEncoding));
         // The list is kept in gzip only, which every client that takes a compression takes.
         let encoding = if encoding == Encoding::Identity { encoding } else { Encoding::Gzip };
-        let ask = ListAsk { index: self.index_name(index), format, encoding, base: base_of(index) };
+        let ask = ListAsk { index: self.index_name(index), format, encoding };
         let answer = match self.index().list(ask).await {
             Ok(answer) => answer,
             Err(why) => return failed(&why, Kind::List, json),
@@ -121,7 +121,7 @@ impl Handler {
             reply = reply.line("X-PyPI-Last-Serial", serial);
         }
         reply.lines.push_str(SAFE);
-        reply.body = Body::File(body);
+        reply.body = Body::File(Box::new(body));
         reply
     }
 
@@ -166,7 +166,8 @@ fn negotiated(request: &Request<'_>, query: &Query) -> Option<Format> {
 }
 
 fn not_acceptable(kind: Kind) -> Reply {
-    let sentence = "pages come as text/html, application/vnd.pypi.simple.v1+html or application/vnd.pypi.simple.v1+json";
+    let sentence =
+        "pages come as text/html, application/vnd.pypi.simple.v1+html or application/vnd.pypi.simple.v1+json";
     Reply::error(Status(406), kind, sentence, false).line("Vary", VARY)
 }
 
@@ -228,7 +229,7 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind) -> Reply {
     }
     let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {FILE_CACHE_CONTROL}\r\n");
     if !not_modified {
-        reply.body = Body::File(body);
+        reply.body = Body::File(Box::new(body));
     }
     reply
 }

@@ -20,7 +20,7 @@ pub struct Reply {
 pub enum Body {
     Empty,
     Bytes(Bytes),
-    File(FileBody),
+    File(Box<FileBody>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

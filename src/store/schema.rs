@@ -56,6 +56,15 @@ impl StoreError {
     }
 }
 
+/// Checks the layout of a database that is only read.
+pub(super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
+    match found {
+        SCHEMA_VERSION => Ok(()),
+        found => Err(StoreError::Newer { path: PathBuf::new(), found }),
+    }
+}
+
 /// Makes the tables in an empty database; checks the layout of an older one.
 pub(super) async fn prepare(pool: &SqlitePool) -> Result<(), StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;

@@ -1,5 +1,9 @@
 //! The one binary of integration tests.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod files;
+mod metadata;
+mod pages;
 mod support;
+mod tidy;
 mod upstream;

@@ -1,6 +1,7 @@
 //! What the tests share: a scripted upstream and a maker of wheels.
 #![allow(dead_code, unused_imports, reason = "a tool of several tests is not used whole by each")]
 
+pub mod house;
 pub mod upstream;
 mod wheel;
 

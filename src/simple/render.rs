@@ -1,0 +1,333 @@
+use super::hashes::best;
+use super::link::write_path;
+use super::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Yanked};
+use serde_json::{Map, Value};
+use std::io::Write;
+
+/// Room for one file's JSON without its name and URL, in bytes; measured on real pages.
+const JSON_FILE_BYTES: usize = 480;
+/// The same for HTML.
+const HTML_FILE_BYTES: usize = 360;
+const HEAD_BYTES: usize = 512;
+
+/// The page as PEP 691 JSON. `base` is the relative path from the page to its index, such as `../../`: every file's URL
+/// starts with it, so that no host name is in the page.
+pub fn render_json(page: &ProjectPage, base: &str) -> Vec<u8> {
+    write_json(page, page.files_offered(), page.told_api_version(), Some(base))
+}
+
+/// The page as JSON for the database: with the upstream's absolute URLs, all files, the upstream's version, and keys in
+/// a fixed order, so that equal pages give equal bytes.
+pub fn to_stored(page: &ProjectPage) -> Vec<u8> {
+    write_json(page, &page.files, page.api_version, None)
+}
+
+/// The page as HTML (PEP 503, 592, 629, 658, 714, 740, 792), one anchor a line. `base` as in [`render_json`].
+///
+/// Everything is escaped: some clients read the anchors with a regular expression that ends at the first `>`.
+pub fn render_html(page: &ProjectPage, base: &str) -> Vec<u8> {
+    let files = page.files_offered();
+    let mut out = Vec::with_capacity(HEAD_BYTES + files.len() * HTML_FILE_BYTES);
+    let mut base_escaped = Vec::new();
+    escape(&mut base_escaped, base);
+    out.extend_from_slice(b"<!DOCTYPE html>\n<html>\n<head>\n");
+    write_html_meta(&mut out, "pypi:repository-version", &page.told_api_version().to_string());
+    if let Some(status) = page.status() {
+        write_html_meta(&mut out, "pypi:project-status", status);
+        if let Some(reason) = page.status_reason() {
+            write_html_meta(&mut out, "pypi:project-status-reason", reason);
+        }
+    }
+    out.extend_from_slice(b"<title>Links for ");
+    out.extend_from_slice(page.name.as_str().as_bytes());
+    out.extend_from_slice(b"</title>\n</head>\n<body>\n");
+    for file in files {
+        write_anchor(&mut out, file, &base_escaped);
+    }
+    out.extend_from_slice(b"</body>\n</html>\n");
+    out
+}
+
+pub(super) fn write_html_meta(out: &mut Vec<u8>, name: &str, content: &str) {
+    out.extend_from_slice(b"<meta");
+    write_attribute(out, " name=\"", name);
+    write_attribute(out, " content=\"", content);
+    out.extend_from_slice(b">\n");
+}
+
+fn write_anchor(out: &mut Vec<u8>, file: &File, base_escaped: &[u8]) {
+    out.extend_from_slice(b"<a href=\"");
+    out.extend_from_slice(base_escaped);
+    write_path(out, file);
+    if let Some(sha256) = &file.sha256 {
+        out.extend_from_slice(b"#sha256=");
+        out.extend_from_slice(sha256.to_hex().as_bytes());
+    } else if let Some((name, hex)) = best(&file.other_hashes) {
+        out.push(b'#');
+        escape(out, name);
+        out.push(b'=');
+        escape(out, hex);
+    }
+    out.push(b'"');
+    if let RequiresPython::Specifier(specifier) = &file.requires_python {
+        write_attribute(out, " data-requires-python=\"", specifier);
+    }
+    match &file.yanked {
+        Yanked::Absent | Yanked::No => {}
+        Yanked::Yes => out.extend_from_slice(b" data-yanked=\"\""),
+        Yanked::Reason(reason) => write_attribute(out, " data-yanked=\"", reason),
+    }
+    let promise = match &file.core_metadata {
+        CoreMetadata::Absent | CoreMetadata::No => None,
+        CoreMetadata::Yes => Some("true".to_owned()),
+        CoreMetadata::Sha256(sha256) => Some(format!("sha256={sha256}")),
+        CoreMetadata::Hashes(hashes) => {
+            Some(best(hashes).map_or_else(|| "true".to_owned(), |(name, hex)| format!("{name}={hex}")))
+        }
+    };
+    if let Some(promise) = &promise {
+        write_attribute(out, " data-core-metadata=\"", promise);
+        write_attribute(out, " data-dist-info-metadata=\"", promise);
+    }
+    if let Some(gpg_sig) = file.gpg_sig {
+        write_attribute(out, " data-gpg-sig=\"", if gpg_sig { "true" } else { "false" });
+    }
+    if let Some(Value::String(provenance)) = &file.provenance {
+        write_attribute(out, " data-provenance=\"", provenance);
+    }
+    out.push(b'>');
+    escape(out, file.filename.as_str());
+    out.extend_from_slice(b"</a><br>\n");
+}
+
+fn write_attribute(out: &mut Vec<u8>, opening: &str, value: &str) {
+    out.extend_from_slice(opening.as_bytes());
+    escape(out, value);
+    out.push(b'"');
+}
+
+/// Escapes for text and for quoted attributes. Line ends are escaped too: one anchor stays one line.
+pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | 0..=31)) {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        out.extend_from_slice(match byte {
+            b'&' => b"&amp;",
+            b'<' => b"&lt;",
+            b'>' => b"&gt;",
+            b'"' => b"&quot;",
+            b'\'' => b"&#39;",
+            b'\n' => b"&#10;",
+            b'\t' => b"&#9;",
+            b'\r' => b"&#13;",
+            // HTML has no way to write the other control characters.
+            _ => "\u{fffd}".as_bytes(),
+        });
+        rest = after;
+    }
+    out.extend_from_slice(rest);
+}
+
+/// `base` of `None` writes the stored form.
+fn write_json(page: &ProjectPage, files: &[File], api_version: ApiVersion, base: Option<&str>) -> Vec<u8> {
+    let mut json = Json { out: Vec::with_capacity(HEAD_BYTES + files.len() * JSON_FILE_BYTES), stored: base.is_none() };
+    json.raw("{\"meta\":");
+    json.meta(page.last_serial, page.last_serial_is_text, api_version, &page.meta_extra);
+    json.raw(",\"name\":");
+    json.text(page.name.as_str());
+    if let Some(status) = &page.project_status {
+        json.raw(",\"project-status\":");
+        json.value(status);
+    }
+    if let Some(versions) = &page.versions {
+        json.raw(",\"versions\":[");
+        for (number, version) in versions.iter().enumerate() {
+            json.comma(number);
+            json.text(version);
+        }
+        json.raw("]");
+    }
+    json.raw(",\"files\":[");
+    for (number, file) in files.iter().enumerate() {
+        json.comma(number);
+        json.file(file, base);
+    }
+    json.raw("]");
+    json.extra(&page.extra);
+    json.raw("}");
+    json.out
+}
+
+/// Writes JSON straight into bytes; a tree of values for 40 000 files would cost more than the whole rest.
+pub(super) struct Json {
+    pub(super) out: Vec<u8>,
+    /// Sorted keys, and one spelling of core-metadata.
+    pub(super) stored: bool,
+}
+
+impl Json {
+    pub(super) fn raw(&mut self, json: &str) {
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    pub(super) fn comma(&mut self, number: usize) {
+        if number > 0 {
+            self.out.push(b',');
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        // Writing text into a Vec cannot fail.
+        let _ = serde_json::to_writer(&mut self.out, text);
+    }
+
+    fn number(&mut self, number: u64) {
+        let _ = write!(self.out, "{number}");
+    }
+
+    pub(super) fn meta(&mut self, serial: Option<u64>, is_text: bool, version: ApiVersion, extra: &Map<String, Value>) {
+        self.raw("{");
+        if let Some(serial) = serial {
+            let quote = if is_text { "\"" } else { "" };
+            let _ = write!(self.out, "\"_last-serial\":{quote}{serial}{quote},");
+        }
+        let _ = write!(self.out, "\"api-version\":\"{version}\"");
+        self.extra(extra);
+        self.raw("}");
+    }
+
+    /// Members of an object that has some already.
+    pub(super) fn extra(&mut self, extra: &Map<String, Value>) {
+        for (key, value) in self.members(extra) {
+            self.raw(",");
+            self.text(key);
+            self.raw(":");
+            self.value(value);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Object(map) if self.stored => {
+                self.raw("{");
+                for (number, (key, value)) in self.members(map).into_iter().enumerate() {
+                    self.comma(number);
+                    self.text(key);
+                    self.raw(":");
+                    self.value(value);
+                }
+                self.raw("}");
+            }
+            Value::Array(values) if self.stored => {
+                self.raw("[");
+                for (number, value) in values.iter().enumerate() {
+                    self.comma(number);
+                    self.value(value);
+                }
+                self.raw("]");
+            }
+            value => {
+                let _ = serde_json::to_writer(&mut self.out, value);
+            }
+        }
+    }
+
+    fn members<'a>(&self, map: &'a Map<String, Value>) -> Vec<(&'a String, &'a Value)> {
+        let mut members: Vec<_> = map.iter().collect();
+        if self.stored {
+            members.sort_by_key(|(key, _)| *key);
+        }
+        members
+    }
+
+    fn file(&mut self, file: &File, base: Option<&str>) {
+        self.raw("{\"filename\":");
+        self.text(file.filename.as_str());
+        self.raw(",\"url\":");
+        match base {
+            None => self.text(&file.url),
+            Some(base) => {
+                self.text(base);
+                // The base's closing quote comes after the path, which needs no escapes.
+                self.out.pop();
+                write_path(&mut self.out, file);
+                self.raw("\"");
+            }
+        }
+        self.raw(",\"hashes\":{");
+        let sha256 = file.sha256.map(|sha256| sha256.to_hex());
+        let sha256 = sha256.as_deref().map(|hex| ("sha256", hex));
+        self.hashes(file.other_hashes.iter().map(|(name, hex)| (name.as_str(), hex.as_str())).chain(sha256));
+        if let Some(size) = file.size {
+            self.raw(",\"size\":");
+            self.number(size);
+        }
+        if let Some(time) = &file.upload_time {
+            self.raw(",\"upload-time\":");
+            self.text(time);
+        }
+        match &file.requires_python {
+            RequiresPython::Absent => {}
+            RequiresPython::Null => self.raw(",\"requires-python\":null"),
+            RequiresPython::Specifier(specifier) => {
+                self.raw(",\"requires-python\":");
+                self.text(specifier);
+            }
+        }
+        match &file.yanked {
+            Yanked::Absent => {}
+            Yanked::No => self.raw(",\"yanked\":false"),
+            Yanked::Yes => self.raw(",\"yanked\":true"),
+            Yanked::Reason(reason) => {
+                self.raw(",\"yanked\":");
+                self.text(reason);
+            }
+        }
+        if file.core_metadata != CoreMetadata::Absent {
+            self.core_metadata(",\"core-metadata\":", &file.core_metadata);
+            if !self.stored {
+                self.core_metadata(",\"data-dist-info-metadata\":", &file.core_metadata);
+            }
+        }
+        if let Some(gpg_sig) = file.gpg_sig {
+            self.raw(if gpg_sig { ",\"gpg-sig\":true" } else { ",\"gpg-sig\":false" });
+        }
+        if let Some(provenance) = &file.provenance {
+            self.raw(",\"provenance\":");
+            self.value(provenance);
+        }
+        self.extra(&file.extra);
+        self.raw("}");
+    }
+
+    /// Writes the hashes and the brace that closes them.
+    fn hashes<'a>(&mut self, hashes: impl Iterator<Item = (&'a str, &'a str)>) {
+        for (number, (name, hex)) in hashes.enumerate() {
+            self.comma(number);
+            self.text(name);
+            self.raw(":");
+            self.text(hex);
+        }
+        self.raw("}");
+    }
+
+    fn core_metadata(&mut self, key: &str, core_metadata: &CoreMetadata) {
+        self.raw(key);
+        match core_metadata {
+            CoreMetadata::Absent | CoreMetadata::No => self.raw("false"),
+            CoreMetadata::Yes => self.raw("true"),
+            CoreMetadata::Sha256(sha256) => {
+                self.raw("{\"sha256\":\"");
+                self.out.extend_from_slice(sha256.to_hex().as_bytes());
+                self.raw("\"}");
+            }
+            CoreMetadata::Hashes(hashes) => {
+                self.raw("{");
+                self.hashes(hashes.iter().map(|(name, hex)| (name.as_str(), hex.as_str())));
+            }
+        }
+    }
+}

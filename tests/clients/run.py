@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Real clients against the real binary: python3 tests/clients/run.py path/to/sidewheel
+
+One line per check that passed; ends at the first promise that is broken, with a sentence and exit code 1.
+Needs Linux or macOS with curl, caddy and a way to the public index; on Linux also strace.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import caddy
+import details
+import journeys
+import kills
+import live
+from processes import Broken, Tally, end_all, require
+from tools import Tools
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+
+
+def parts(tools, binary):
+    return {
+        "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
+        "details": lambda: details.details(tools, binary),
+        "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
+        "kills": lambda: kills.kills(binary),
+        "live": lambda: live.live(tools, binary),
+        "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("binary", help="the sidewheel to check")
+    parser.add_argument("--cache", default=REPOSITORY / "target/clients", help="where the clients are installed")
+    parser.add_argument("--only", action="append", help="run only this part; may be repeated")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    failed = 0
+    try:
+        binary = Path(options.binary).resolve()
+        require(os.access(binary, os.X_OK), "{} is no program; build it with `cargo build`".format(binary))
+        all_parts = parts(Tools(options.cache), binary)
+        unknown = set(options.only or ()) - set(all_parts)
+        require(not unknown, "no such part: {}; there are {}".format(", ".join(unknown), ", ".join(all_parts)))
+        for name, part in all_parts.items():
+            if not options.only or name in options.only:
+                part()
+    except Broken as broken:
+        failed = 1
+        print("BROKEN: {}".format(broken), flush=True)
+    except Exception:
+        failed = 1
+        print("BROKEN: the check itself failed:\n" + traceback.format_exc(), flush=True)
+    finally:
+        end_all()
+    print("{} passed, {} failed".format(Tally.passed, failed), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
