@@ -85,15 +85,22 @@ pub enum Value {
 /// What a parsed file of a page costs in memory, in bytes: its fixed part and the strings that most have.
 const PARSED_FILE_BYTES: usize = 640;
 
+impl Content {
+    /// About what it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Page(page) => page.files.len() * PARSED_FILE_BYTES + 4096,
+            Self::Json(body) => body.len() + 256,
+        }
+    }
+}
+
 impl Weigh for Value {
     fn weight(&self) -> usize {
         match self {
             Self::Page(page) => page.body.len() + 1024,
             Self::File(file) => file.bytes.as_ref().map_or(0, Bytes::len) + 1024,
-            Self::Content(content) => match &**content {
-                Content::Page(page) => page.files.len() * PARSED_FILE_BYTES + 4096,
-                Content::Json(body) => body.len() + 256,
-            },
+            Self::Content(content) => content.size(),
         }
     }
 }

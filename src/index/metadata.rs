@@ -63,7 +63,7 @@ impl House {
     /// A small file of the cache, read whole and checked: wrong bytes are set aside and got again.
     async fn verified_bytes(&self, row: &MetadataRow) -> Option<Bytes> {
         let (disk, digest, size) = (Arc::clone(&self.disk), row.sha256, row.size);
-        let read = self.blocking(move || {
+        let read = self.blocking(0, move || {
             let Ok(Some(file)) = disk.get(&digest) else { return Read::Absent };
             if file.len != size || file.len > METADATA_BYTES_MAX {
                 return Read::Damaged;
@@ -130,7 +130,7 @@ impl House {
     /// Out of the wheel when that is cached.
     async fn metadata_in_cache(&self, wheel: Sha256) -> Option<Bytes> {
         let disk = Arc::clone(&self.disk);
-        let read = self.blocking(move || {
+        let read = self.blocking(0, move || {
             let file = disk.get(&wheel).ok()??;
             if !file.verified && !disk.verify(&wheel, &file, |_| {}).unwrap_or(false) {
                 return None;

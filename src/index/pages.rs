@@ -144,7 +144,7 @@ impl House {
         let Some(stored) = self.store.document(document).await? else { return Ok(None) };
         let kind = document.kind;
         let content = self
-            .blocking(move || match kind {
+            .blocking(stored.body.len(), move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
                 _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Box::new(page))),
             })

@@ -73,16 +73,22 @@ impl House {
         let document = &key.document;
         let content = self.content(document).await?.ok_or(IndexError::Lost)?;
         let shown = self.shown(mirror, document, &content).await?;
+        let size = content.size();
         let (ask, offline_json) = (key.clone(), content);
         let (body, encoding, etag, last_serial) = self
-            .blocking(move || {
+            .blocking(size, move || {
                 let plain = render(&ask, &offline_json, shown.as_ref());
                 let serial = match &*offline_json {
                     Content::Page(page) => page.last_serial,
                     Content::Json(_) => None,
                 };
-                let (body, encoding) = compress(plain.clone(), ask.encoding);
-                (body, encoding, etag(&plain, encoding), serial)
+                match compress(&plain, ask.encoding) {
+                    Some(body) => (body, ask.encoding, etag(&plain, ask.encoding), serial),
+                    None => {
+                        let tag = etag(&plain, Encoding::Identity);
+                        (plain, Encoding::Identity, tag, serial)
+                    }
+                }
             })
             .await?;
         let page = Arc::new(RenderedPage {
@@ -204,16 +210,18 @@ fn relink(file: &mut Json, base: &str) {
     }
 }
 
-fn compress(plain: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Encoding) {
+/// The page compressed; `None` when it is to be sent as it is.
+fn compress(plain: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
     if plain.len() < COMPRESS_FROM_BYTES {
-        return (plain, Encoding::Identity);
+        return None;
     }
     let compressed = match encoding {
-        Encoding::Identity => return (plain, encoding),
-        Encoding::Zstd => zstd::bulk::compress(&plain, ZSTD_LEVEL),
+        Encoding::Identity => return None,
+        // As a stream: it needs room for what comes out, not for the worst case.
+        Encoding::Zstd => zstd::stream::encode_all(plain, ZSTD_LEVEL),
         Encoding::Gzip => {
             let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-            writer.write_all(&plain).and_then(|()| writer.finish())
+            writer.write_all(plain).and_then(|()| writer.finish())
         }
         Encoding::Br => {
             let params = brotli::enc::BrotliEncoderParams {
@@ -222,14 +230,11 @@ fn compress(plain: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Encoding) {
                 size_hint: plain.len(),
                 ..Default::default()
             };
-            let mut compressed = Vec::new();
-            brotli::BrotliCompress(&mut plain.as_slice(), &mut compressed, &params).map(|_| compressed)
+            let (mut reader, mut compressed) = (plain, Vec::new());
+            brotli::BrotliCompress(&mut reader, &mut compressed, &params).map(|_| compressed)
         }
     };
-    match compressed {
-        Ok(compressed) if compressed.len() < plain.len() => (compressed, encoding),
-        _ => (plain, Encoding::Identity),
-    }
+    compressed.ok().filter(|compressed| compressed.len() < plain.len())
 }
 
 /// A strong tag of the bytes sent: of the content, and of how it is encoded.
