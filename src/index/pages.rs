@@ -90,9 +90,10 @@ impl House {
         }
         let absent = known.entry.known() == Known::Absent;
         match state.decide(self.clock.ticks(), no_cache) {
-            Decision::Fresh | Decision::Stale if absent => Err(missing(document)),
+            Decision::Fresh if absent => Err(missing(document)),
             Decision::Fresh => Ok(Tier::Disk),
-            Decision::Stale => Ok(Tier::Stale),
+            // An absence that ran out is nothing to give: it would be a 404 that nobody knows to be true.
+            Decision::Stale if !absent => Ok(Tier::Stale),
             Decision::ServeThenRevalidate => {
                 state.revalidating();
                 self.start_refresh(mirror, document, no_cache);
@@ -106,11 +107,13 @@ impl House {
                     Ok((Refreshed::Failed(_), _)) | Err(_) => Ok(Tier::Stale),
                 }
             }
-            Decision::Revalidate | Decision::Missing => match self.refresh(mirror, document, no_cache).await {
-                (Refreshed::Page, tier) => Ok(tier),
-                (Refreshed::Missing, _) => Err(missing(document)),
-                (Refreshed::Failed(why), _) => Err(why),
-            },
+            Decision::Stale | Decision::Revalidate | Decision::Missing => {
+                match self.refresh(mirror, document, no_cache).await {
+                    (Refreshed::Page, tier) => Ok(tier),
+                    (Refreshed::Missing, _) => Err(missing(document)),
+                    (Refreshed::Failed(why), _) => Err(why),
+                }
+            }
         }
     }
 

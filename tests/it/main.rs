@@ -3,6 +3,7 @@
 
 mod files;
 mod pages;
+mod review;
 mod support;
 mod tidy;
 mod upstream;
