@@ -229,9 +229,12 @@ impl House {
         for newer in [false, true] {
             for project in key.filename.projects() {
                 match self.project(mirror, &project, newer).await {
-                    Ok(content) => {
+                    Ok((content, tier)) => {
                         if let Some(facts) = find(&content, &project, key) {
                             return Ok(facts);
+                        }
+                        if tier == Tier::Stale {
+                            trouble = Some(IndexError::NotAsked(mirror.name.clone(), key.filename.to_string()));
                         }
                     }
                     Err(IndexError::UnknownProject(..)) => {}
@@ -240,6 +243,9 @@ impl House {
             }
         }
         // What cannot be asked for is not "not there".
+        if self.offline && trouble.is_none() {
+            return Err(IndexError::Offline(key.filename.to_string()));
+        }
         Err(trouble.unwrap_or_else(|| IndexError::UnknownFile(mirror.name.clone(), key.filename.to_string())))
     }
 

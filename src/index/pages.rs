@@ -160,26 +160,27 @@ impl House {
     }
 
     /// The page of a project as it is known, asking upstream when there is none or when `newer` demands it: for those
-    /// who look for a file in it.
+    /// who look for a file in it. [`Tier::Stale`] says that upstream should have been asked and could not be.
     pub(super) async fn project(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
         project: &ProjectName,
         newer: bool,
-    ) -> Result<Arc<Content>, IndexError> {
+    ) -> Result<(Arc<Content>, Tier), IndexError> {
         let document = page_of(&mirror.name, project);
         let state = self.state(&document).await?;
         let have = state.known().stored.is_some();
-        if !have || newer {
-            self.settle(mirror, &document, &state, newer).await?;
-        }
+        let tier = match !have || newer {
+            true => self.settle(mirror, &document, &state, newer).await?,
+            false => Tier::Disk,
+        };
         if let Some(content) = self.content(&document).await? {
-            return Ok(content);
+            return Ok((content, tier));
         }
-        match self.refresh(mirror, &document, false).await.0 {
-            Refreshed::Failed(why) => Err(why),
-            Refreshed::Missing => Err(missing(&document)),
-            Refreshed::Page => self.content(&document).await?.ok_or(IndexError::Lost),
+        match self.refresh(mirror, &document, false).await {
+            (Refreshed::Failed(why), _) => Err(why),
+            (Refreshed::Missing, _) => Err(missing(&document)),
+            (Refreshed::Page, tier) => Ok((self.content(&document).await?.ok_or(IndexError::Lost)?, tier)),
         }
     }
 }

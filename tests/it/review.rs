@@ -31,3 +31,20 @@ async fn an_absence_that_ran_out_is_no_404_while_upstream_is_gone() {
     }
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_file_that_only_upstream_could_know_is_no_404_while_it_is_gone() {
+    let house = House::start().await;
+    release(&house, "1.0", 100);
+    house.page("demo").await;
+    let (filename, bytes) = release(&house, "2.0", 100);
+    house.upstream.set_down(true);
+    house.clock.advance(PAGE_TTL);
+    for _ in 0..3 {
+        let answer = house.get(&address(&filename, &bytes)).await;
+        assert!((502..=504).contains(&answer.status), "{}: {}", answer.status, answer.text());
+    }
+    let house = house.restart(|options| options.offline = true).await;
+    assert_eq!(house.get(&address(&filename, &bytes)).await.status, 504, "offline nobody knows");
+    house.end().await;
+}
