@@ -31,7 +31,7 @@ impl House {
     pub(super) async fn metadata(self: &Arc<Self>, ask: FileAsk) -> Result<FileAnswer, IndexError> {
         let mirror = Arc::clone(self.mirror(&ask.file.index)?);
         let facts = Arc::clone(&self.known(&mirror, &ask.file).await?.facts);
-        if facts.filename.kind() != DistKind::Wheel {
+        if facts.filename.kind() != DistKind::Wheel && !facts.core_metadata.is_offered() {
             return Err(IndexError::NoMetadata(facts.filename.to_string()));
         }
         if let Some(row) = self.metadata_row(&mirror, &facts).await? {
@@ -110,7 +110,8 @@ impl House {
     }
 
     async fn find_metadata(&self, mirror: &Mirror, facts: &FileFacts) -> Result<Bytes, IndexError> {
-        if let Some(digest) = facts.sha256
+        let is_wheel = facts.filename.kind() == DistKind::Wheel;
+        if let Some(digest) = facts.sha256.filter(|_| is_wheel)
             && let Some(bytes) = self.metadata_in_cache(digest).await
         {
             return promised(facts, bytes);
@@ -118,13 +119,20 @@ impl House {
         if self.offline {
             return Err(IndexError::Offline(format!("{}.metadata", facts.filename)));
         }
-        if facts.core_metadata.is_offered() {
-            // Upstream may announce what it does not have; then the wheel itself is asked.
-            if let Ok(bytes) = self.metadata_upstream(mirror, facts).await {
-                return Ok(bytes);
-            }
+        // Upstream may announce what it does not have; then the wheel itself is asked.
+        let offered = match facts.core_metadata.is_offered() {
+            true => self.metadata_upstream(mirror, facts).await,
+            false => Err(IndexError::NoMetadata(facts.filename.to_string())),
+        };
+        let Err(why) = offered else { return offered };
+        if !is_wheel {
+            return Err(why);
         }
-        promised(facts, self.metadata_by_ranges(mirror, facts).await?)
+        match self.metadata_by_ranges(mirror, facts).await {
+            Ok(bytes) => promised(facts, bytes),
+            // That the one way leads nowhere says nothing while the other was only in trouble.
+            Err(other) => Err(if is_absence(&other) { why } else { other }),
+        }
     }
 
     /// Out of the wheel when that is cached.
@@ -261,6 +269,10 @@ impl House {
             state.rerender();
         }
     }
+}
+
+fn is_absence(error: &IndexError) -> bool {
+    matches!(error, IndexError::NoMetadata(_) | IndexError::File { why: Failure::Missing, .. })
 }
 
 /// The metadata, unless upstream promised another digest: then there is none to be trusted (PEP 658).

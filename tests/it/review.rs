@@ -48,3 +48,27 @@ async fn a_file_that_only_upstream_could_know_is_no_404_while_it_is_gone() {
     assert_eq!(house.get(&address(&filename, &bytes)).await.status, 504, "offline nobody knows");
     house.end().await;
 }
+
+#[tokio::test]
+async fn announced_metadata_is_answered_or_its_trouble_told() {
+    let house = House::start().await;
+    let (filename, bytes) = (wheel_filename("demo", "1.0"), wheel("demo", "1.0", 100, 7));
+    house.upstream.project("demo").html_only().wheel(&filename, bytes.clone()).with_metadata();
+    let metadata = format!("/files/{filename}.metadata");
+    house.upstream.misbehave_always(&metadata, Misbehaviour::Status(500));
+    let path = format!("{}.metadata", address(&filename, &bytes));
+    let answer = house.get(&path).await;
+    assert_eq!(answer.status, 502, "upstream's trouble is no absence: {}", answer.text());
+    house.upstream.behave(&metadata);
+    assert_eq!(house.get(&path).await.status, 200);
+
+    // An index may announce the metadata of a source distribution too (PEP 658).
+    house.upstream.project("demo").wheel("demo-1.0.tar.gz", bytes.clone()).with_metadata();
+    house.clock.advance(PAGE_TTL);
+    let page = house.page("demo").await.json();
+    let file = page["files"].as_array().unwrap().iter().find(|file| file["filename"] == "demo-1.0.tar.gz").unwrap();
+    let announced = file["core-metadata"]["sha256"].as_str().unwrap().to_owned();
+    let answer = house.get(&format!("{}.metadata", address("demo-1.0.tar.gz", &bytes))).await;
+    assert_eq!((answer.status, sha256(&answer.body)), (200, announced));
+    house.end().await;
+}
