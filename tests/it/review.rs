@@ -72,3 +72,19 @@ async fn announced_metadata_is_answered_or_its_trouble_told() {
     assert_eq!((answer.status, sha256(&answer.body)), (200, announced));
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_body_longer_than_the_file_is_not_taken_in() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", LARGE);
+    let at = format!("/files/{filename}");
+    house.upstream.change_bytes(&filename, [bytes.clone(), noise(40_000_000, 1)].concat());
+    house.upstream.misbehave_always(&at, Misbehaviour::Chunked);
+    assert!(house.request("GET", &address(&filename, &bytes), &[]).await.is_err(), "complete and wrong");
+    let text = String::from_utf8(house.metrics.text()).unwrap();
+    let received = text.lines().find(|line| line.starts_with("sidewheel_upstream_bytes_total")).unwrap();
+    let received: f64 = received.split(' ').next_back().unwrap().parse().unwrap();
+    assert!(received < 4.0 * LARGE as f64, "{received} bytes were taken of a file of {LARGE}");
+    assert!(house.cached().is_empty());
+    house.end().await;
+}
