@@ -92,10 +92,7 @@ impl FileFacts {
     }
 
     fn flight_key(&self, key: &FileKey) -> FlightKey {
-        match self.sha256 {
-            Some(digest) => FlightKey::Digest(digest),
-            None => FlightKey::Url(key.index.clone(), self.url.as_str().into()),
-        }
+        FlightKey { index: key.index.clone(), url: self.url.as_str().into(), digest: self.sha256 }
     }
 }
 

@@ -88,3 +88,28 @@ async fn a_body_longer_than_the_file_is_not_taken_in() {
     assert!(house.cached().is_empty());
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_source_that_lacks_a_file_says_nothing_of_another_source() {
+    let house = House::start().await;
+    let (first, bytes) = release(&house, "1.0", 100);
+    let second = "demo-1.0-1-py3-none-any.whl";
+    house.upstream.project("demo").wheel(second, bytes.clone());
+    let at = format!("/files/{first}");
+    house.upstream.misbehave_always(&at, Misbehaviour::Status(404));
+    let gate = house.upstream.hold(&at);
+    house.page("demo").await;
+    let (first, second) = (address(&first, &bytes), address(second, &bytes));
+    let other = async {
+        gate.reached(1).await;
+        let asking = house.get(&second);
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            gate.release();
+        };
+        tokio::join!(asking, release).0
+    };
+    let (first, second) = tokio::join!(house.get(&first), other);
+    assert_eq!((first.status, second.status), (404, 200));
+    house.end().await;
+}
