@@ -131,13 +131,13 @@ impl House {
             let body = FileBody::disk(&disk, chosen(&part, disk.len));
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
         }
-        if let (true, Some(size)) = (ask.head_only, facts.size) {
-            let part = choose(&ask, digest, Some(size));
-            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
-        }
         let here = digest.is_some_and(|digest| self.disk.has(&digest));
         if self.offline && !here {
             return Err(IndexError::Offline(facts.filename.to_string()));
+        }
+        if let (true, Some(size)) = (ask.head_only, facts.size) {
+            let part = choose(&ask, digest, Some(size));
+            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
         }
         let part = choose(&ask, digest, facts.size);
         let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);

@@ -113,3 +113,23 @@ async fn a_source_that_lacks_a_file_says_nothing_of_another_source() {
     assert_eq!((first.status, second.status), (404, 200));
     house.end().await;
 }
+
+#[tokio::test]
+async fn head_knows_no_ranges_and_says_what_get_says_offline() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", LARGE);
+    let path = address(&filename, &bytes);
+    let range = [("Range", "bytes=0-9")];
+    for _ in 0..2 {
+        let head = house.request("HEAD", &path, &range).await.unwrap();
+        assert_eq!((head.status, head.header("content-length")), (200, &*bytes.len().to_string()));
+        house.get(&path).await;
+    }
+    let (absent, bytes) = release(&house, "2.0", LARGE);
+    house.clock.advance(PAGE_TTL);
+    house.page("demo").await;
+    let house = house.restart(|options| options.offline = true).await;
+    let path = address(&absent, &bytes);
+    assert_eq!((house.head(&path).await.status, house.get(&path).await.status), (504, 504));
+    house.end().await;
+}
