@@ -139,7 +139,11 @@ impl House {
             let part = choose(&ask, digest, Some(size));
             return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
         }
-        let part = choose(&ask, digest, facts.size);
+        let part = match (choose(&ask, digest, facts.size), facts.size) {
+            // Passed through, a range that is the whole file would be complete and never verified.
+            (RangeAnswer::Part { start: 0, end_inclusive: end }, Some(size)) if end + 1 == size => RangeAnswer::Whole,
+            (part, _) => part,
+        };
         let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);
         if !here
             && worth_a_part
@@ -150,7 +154,7 @@ impl House {
         }
         let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
         let tier = if here { Tier::Disk } else { tier };
-        if ask.range.is_some() {
+        if ask.range.is_some() && (part != RangeAnswer::Whole || facts.size.is_none()) {
             return self.part_when_landed(&ask, &facts, digest, &flight, tier).await;
         }
         match flight.ready().await {

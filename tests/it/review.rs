@@ -133,3 +133,32 @@ async fn head_knows_no_ranges_and_says_what_get_says_offline() {
     assert_eq!((house.head(&path).await.status, house.get(&path).await.status), (504, 504));
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_range_that_is_the_whole_file_is_verified() {
+    for range in ["bytes=0-", "bytes=-99999999"] {
+        let house = House::start().await;
+        let (filename, bytes) = release(&house, "1.0", LARGE);
+        let path = address(&filename, &bytes);
+        house.upstream.misbehave(&format!("/files/{filename}"), Misbehaviour::WrongBytes);
+        let answer = house.request("GET", &path, &[("Range", range)]).await;
+        assert!(answer.is_err(), "{range}: a whole file of wrong bytes came to a clean end");
+        assert_eq!(house.get_with(&path, &[("Range", range)]).await.body, bytes, "{range}");
+        house.end().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_whole_does_not_wait_for_the_end() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", LARGE);
+    let gate = house.upstream.hold_after(&format!("/files/{filename}"), 1_000_000);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for header in ["bytes=0-1,5-6", "bytes=5-4"] {
+        let asking = client.get(house.url(&address(&filename, &bytes))).header("Range", header).send();
+        let answer = tokio::time::timeout(Duration::from_secs(5), asking).await;
+        assert_eq!(answer.expect("the head waits for the last byte").unwrap().status(), 200, "{header}");
+    }
+    gate.release();
+    house.end().await;
+}
