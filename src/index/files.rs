@@ -155,7 +155,11 @@ impl House {
         let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
         let tier = if here { Tier::Disk } else { tier };
         if ask.range.is_some() && (part != RangeAnswer::Whole || facts.size.is_none()) {
-            return self.part_when_landed(&ask, &facts, digest, &flight, tier).await;
+            return match self.part_when_landed(&ask, &facts, digest, &flight, tier).await {
+                // The whole is an answer to any range, and needs no disk.
+                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(&mirror, &facts, digest).await,
+                other => other,
+            };
         }
         match flight.ready().await {
             Ok(total) => {

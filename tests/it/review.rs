@@ -162,3 +162,21 @@ async fn what_is_answered_whole_does_not_wait_for_the_end() {
     gate.release();
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_range_is_answered_while_the_disk_cannot_be_written() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", 2_000);
+    let temporary = house.data().join("tmp");
+    std::fs::remove_dir(&temporary).unwrap();
+    std::fs::write(&temporary, b"in the way").unwrap();
+    let answer = house.get_with(&address(&filename, &bytes), &[("Range", "bytes=5-9")]).await;
+    match answer.status {
+        200 => assert_eq!(answer.body, bytes),
+        206 => assert_eq!(answer.body, bytes[5..10]),
+        status => panic!("{status}: {}", answer.text()),
+    }
+    std::fs::remove_file(&temporary).unwrap();
+    std::fs::create_dir(&temporary).unwrap();
+    house.end().await;
+}
