@@ -14,6 +14,8 @@ pub enum Key {
     Page(PageKey),
     Content(DocumentKey),
     File(FileKey),
+    /// A wheel's metadata, the place being the metadata's own digest.
+    Metadata(FileKey),
 }
 
 /// One rendering of a document.

@@ -35,7 +35,7 @@ impl House {
             return Err(IndexError::NoMetadata(facts.filename.to_string()));
         }
         if let Some(row) = self.metadata_row(&mirror, &facts).await? {
-            let held = Key::File(metadata_key(&ask, &row));
+            let held = Key::Metadata(metadata_key(&ask, &row));
             if let Some(Value::File(known)) = self.memory.get(&held)
                 && let Some(bytes) = &known.bytes
             {
@@ -289,7 +289,7 @@ enum Read {
     Absent,
 }
 
-/// The memory's key of metadata: by the digest of its own bytes, which no distribution has.
+/// The memory's key of metadata: by the digest of its own bytes, so that other bytes are never taken for it.
 fn metadata_key(ask: &FileAsk, row: &MetadataRow) -> FileKey {
     FileKey { place: Place::Digest(row.sha256.prefix()), ..ask.file.clone() }
 }

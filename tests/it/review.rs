@@ -180,3 +180,16 @@ async fn a_range_is_answered_while_the_disk_cannot_be_written() {
     std::fs::create_dir(&temporary).unwrap();
     house.end().await;
 }
+
+#[tokio::test]
+async fn the_digest_of_metadata_is_no_address_of_a_wheel() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", 2_000);
+    let path = format!("{}.metadata", address(&filename, &bytes));
+    house.get(&path).await;
+    let metadata = house.get(&path).await;
+    assert_eq!(metadata.status, 200);
+    house.get(&path).await;
+    assert_eq!(house.get(&address(&filename, &metadata.body)).await.status, 404);
+    house.end().await;
+}
