@@ -39,6 +39,7 @@ impl House {
             if let Some(Value::File(known)) = self.memory.get(&held)
                 && let Some(bytes) = &known.bytes
             {
+                self.note_use(&known);
                 return Ok(whole_or_part(&ask, &facts, row.sha256, bytes.clone(), Tier::Memory));
             }
             if let Some(bytes) = self.verified_bytes(&row).await {

@@ -193,3 +193,28 @@ async fn the_digest_of_metadata_is_no_address_of_a_wheel() {
     assert_eq!(house.get(&address(&filename, &metadata.body)).await.status, 404);
     house.end().await;
 }
+
+#[tokio::test]
+async fn metadata_that_is_asked_for_stays_on_the_disk() {
+    let house = House::with(Options { disk_bytes: 2_000_000, ..Options::default() }).await;
+    let (wanted, bytes) = release(&house, "0.9", 300_000);
+    let path = format!("{}.metadata", address(&wanted, &bytes));
+    assert_eq!(house.get(&path).await.status, 200);
+    house.upstream.forget_requests();
+    for n in 1..12 {
+        let (filename, bytes) = release(&house, &format!("{n}.0"), 500_000);
+        house.clock.advance(Duration::from_secs(700));
+        house.page("demo").await;
+        assert_eq!(house.get(&path).await.status, 200);
+        assert_eq!(house.get(&address(&filename, &bytes)).await.status, 200);
+        for _ in 0..500 {
+            if house.index.under_way() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        house.index.tidy_now().await;
+    }
+    assert_eq!(house.upstream.count(&format!("/files/{wanted}")), 0, "what was used all the time was evicted");
+    house.end().await;
+}
