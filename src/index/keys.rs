@@ -14,6 +14,8 @@ pub enum Key {
     Page(PageKey),
     Content(DocumentKey),
     File(FileKey),
+    /// A wheel's metadata, the place being the metadata's own digest.
+    Metadata(FileKey),
 }
 
 /// One rendering of a document.
@@ -54,10 +56,12 @@ pub enum Place {
 
 /// A fetch or a check of a file that is under way.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum FlightKey {
-    Digest(Sha256),
-    /// Without a digest only the URL tells files apart; the index too, since its credentials decide what comes.
-    Url(IndexName, Arc<str>),
+pub struct FlightKey {
+    /// Its credentials decide what comes.
+    pub index: IndexName,
+    /// The source belongs to it, digest or not: that one lacks a file says nothing of another that lists the same.
+    pub url: Arc<str>,
+    pub digest: Option<Sha256>,
 }
 
 /// What wheel's metadata is being got.

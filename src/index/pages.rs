@@ -90,9 +90,10 @@ impl House {
         }
         let absent = known.entry.known() == Known::Absent;
         match state.decide(self.clock.ticks(), no_cache) {
-            Decision::Fresh | Decision::Stale if absent => Err(missing(document)),
+            Decision::Fresh if absent => Err(missing(document)),
             Decision::Fresh => Ok(Tier::Disk),
-            Decision::Stale => Ok(Tier::Stale),
+            // An absence that ran out is nothing to give: it would be a 404 that nobody knows to be true.
+            Decision::Stale if !absent => Ok(Tier::Stale),
             Decision::ServeThenRevalidate => {
                 state.revalidating();
                 self.start_refresh(mirror, document, no_cache);
@@ -106,11 +107,13 @@ impl House {
                     Ok((Refreshed::Failed(_), _)) | Err(_) => Ok(Tier::Stale),
                 }
             }
-            Decision::Revalidate | Decision::Missing => match self.refresh(mirror, document, no_cache).await {
-                (Refreshed::Page, tier) => Ok(tier),
-                (Refreshed::Missing, _) => Err(missing(document)),
-                (Refreshed::Failed(why), _) => Err(why),
-            },
+            Decision::Stale | Decision::Revalidate | Decision::Missing => {
+                match self.refresh(mirror, document, no_cache).await {
+                    (Refreshed::Page, tier) => Ok(tier),
+                    (Refreshed::Missing, _) => Err(missing(document)),
+                    (Refreshed::Failed(why), _) => Err(why),
+                }
+            }
         }
     }
 
@@ -157,26 +160,27 @@ impl House {
     }
 
     /// The page of a project as it is known, asking upstream when there is none or when `newer` demands it: for those
-    /// who look for a file in it.
+    /// who look for a file in it. [`Tier::Stale`] says that upstream should have been asked and could not be.
     pub(super) async fn project(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
         project: &ProjectName,
         newer: bool,
-    ) -> Result<Arc<Content>, IndexError> {
+    ) -> Result<(Arc<Content>, Tier), IndexError> {
         let document = page_of(&mirror.name, project);
         let state = self.state(&document).await?;
         let have = state.known().stored.is_some();
-        if !have || newer {
-            self.settle(mirror, &document, &state, newer).await?;
-        }
+        let tier = match !have || newer {
+            true => self.settle(mirror, &document, &state, newer).await?,
+            false => Tier::Disk,
+        };
         if let Some(content) = self.content(&document).await? {
-            return Ok(content);
+            return Ok((content, tier));
         }
-        match self.refresh(mirror, &document, false).await.0 {
-            Refreshed::Failed(why) => Err(why),
-            Refreshed::Missing => Err(missing(&document)),
-            Refreshed::Page => self.content(&document).await?.ok_or(IndexError::Lost),
+        match self.refresh(mirror, &document, false).await {
+            (Refreshed::Failed(why), _) => Err(why),
+            (Refreshed::Missing, _) => Err(missing(&document)),
+            (Refreshed::Page, tier) => Ok((self.content(&document).await?.ok_or(IndexError::Lost)?, tier)),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
-use crate::names::{DistFilename, DistKind, IndexName, Sha256};
+use crate::names::{DistFilename, IndexName, Sha256};
 use crate::simple::{self, CoreMetadata, ProjectPage};
 use crate::store::{DocumentKey, MetadataRow};
 use bytes::Bytes;
@@ -170,7 +170,7 @@ fn announced(page: &ProjectPage, shown: &Shown) -> Option<ProjectPage> {
     if let Some(present) = &shown.present {
         page.files.retain(|file| present.contains(&file.filename));
     }
-    for file in page.files.iter_mut().filter(|file| file.filename.kind() == DistKind::Wheel) {
+    for file in &mut page.files {
         let row = shown.metadata.get(file.filename.as_str()).filter(|row| Some(row.wheel) == file.sha256);
         match row {
             Some(row) if file.core_metadata.sha256().is_none() => {

@@ -4,6 +4,7 @@
 mod files;
 mod metadata;
 mod pages;
+mod review;
 mod support;
 mod tidy;
 mod upstream;
