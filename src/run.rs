@@ -13,7 +13,7 @@ use crate::http::{HostEntryError, Hosts};
 use crate::index::{Index, Mirror, Parts};
 use crate::metrics::Metrics;
 use crate::names::{IndexName, IndexNameError};
-use crate::server::{Bound, Handler, HandlerParts, ListenError, Server};
+use crate::server::{Bound, Handler, HandlerParts, ListenError, Server, Timeouts};
 use crate::store::{Store, StoreError};
 use crate::upstream::{ClientError, Clients, ClientsConfig, Credentials, MirrorSite, Origin, OriginError, Upstream};
 use std::collections::BTreeMap;
@@ -164,6 +164,7 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
         public_url: config.server.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()),
         page_max_age: page_ttl.unwrap_or(PAGE_MAX_AGE_MAX).min(PAGE_MAX_AGE_MAX),
         connections_max,
+        timeouts: Timeouts::default(),
     });
     Ok((Server::start(bound, handler), index))
 }

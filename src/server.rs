@@ -12,7 +12,7 @@ mod reply;
 mod send;
 mod statuses;
 
-pub use handler::{Handler, HandlerParts};
+pub use handler::{Handler, HandlerParts, Timeouts};
 pub use listen::{Bound, ListenError};
 
 use crate::index::Index;
@@ -55,12 +55,13 @@ impl Server {
     /// database. Says whether all finished.
     pub async fn stop(mut self, deadline: Duration) -> bool {
         self.stop.send_replace(true);
-        let all_gone = async { while self.open.recv().await.is_some() {} };
-        let finished = tokio::time::timeout(deadline, all_gone).await.is_ok();
-        self.index.close().await;
+        // At once: when the last answer is sent, a new server may listen at the same path.
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket);
         }
+        let all_gone = async { while self.open.recv().await.is_some() {} };
+        let finished = tokio::time::timeout(deadline, all_gone).await.is_ok();
+        self.index.close().await;
         finished
     }
 }

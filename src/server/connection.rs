@@ -1,6 +1,7 @@
 use super::handler::{Handler, Request};
 use super::reply::{Body, Reply, Status};
 use super::send::{Cut, Sender};
+use super::statuses::RETRY_AFTER_SECONDS;
 use crate::http::{HEAD_BYTES_MAX, HeadError, HeadFacts, Via, check_head};
 use crate::metrics::Kind;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -28,13 +29,6 @@ pub struct Connection<'a, S: ?Sized> {
     buffer: BytesMut,
 }
 
-/// How long an idle connection is kept. Longer than proxies keep theirs (Caddy: 2 minutes), so that none writes into a
-/// connection that is just being closed.
-const IDLE: Duration = Duration::from_secs(150);
-
-/// How long a head may take from its first byte to its last, however it trickles.
-const HEAD_DEADLINE: Duration = Duration::from_secs(10);
-
 /// First room for a head, in bytes: most clients' heads are under 1 KiB.
 const HEAD_BYTES: usize = 2 * 1024;
 
@@ -61,7 +55,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
     pub async fn serve(mut self) {
         let Some(_place) = self.handler.admit() else {
             let reply = Reply::error(Status(503), Kind::Other, "too many connections", false);
-            let _ = self.refuse(reply).await;
+            let _ = self.refuse(reply.line("Retry-After", RETRY_AFTER_SECONDS)).await;
             return;
         };
         loop {
@@ -107,7 +101,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
                 biased;
                 read = self.stream.read_buf(&mut self.buffer) => read,
                 _ = self.stop.wait_for(|stop| *stop) => return Incoming::Closed,
-                () = tokio::time::sleep(IDLE) => return Incoming::Closed,
+                () = tokio::time::sleep(self.handler.timeouts().idle) => return Incoming::Closed,
             };
             match read {
                 Ok(0) | Err(_) => return Incoming::Closed,
@@ -117,6 +111,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
                 return found;
             }
         }
+        let deadline = self.handler.timeouts().head;
         let rest = async {
             loop {
                 self.buffer.reserve(HEAD_BYTES);
@@ -129,15 +124,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
                 }
             }
         };
-        tokio::time::timeout(HEAD_DEADLINE, rest).await.unwrap_or(Incoming::Slow)
+        tokio::time::timeout(deadline, rest).await.unwrap_or(Incoming::Slow)
     }
 
     /// Looks for the blank line from `seen` on; a line that ends in a bare LF is not waited past.
     fn found(&mut self, seen: &mut usize) -> Option<Incoming> {
+        // No method begins so: TLS, most often, from who wrote https for http. Its client would wait for an answer.
+        if self.buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+            return Some(Incoming::Refused(HeadError::RequestLine));
+        }
         while let Some(at) = self.buffer.get(*seen..)?.iter().position(|byte| *byte == b'\n') {
             let end = *seen + at + 1;
             match self.buffer.get(..end)? {
-                [b'\r', b'\n'] => return Some(Incoming::Refused(HeadError::RequestLine)),
                 [.., b'\n', b'\r', b'\n'] => return Some(Incoming::Head(end)),
                 [.., b'\r', b'\n'] => *seen = end,
                 _ => return Some(Incoming::Refused(HeadError::LineEnd)),
@@ -161,7 +159,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             Err((bytes, cut)) => (bytes, Some(cut)),
         };
         self.handler.record(&request, &reply, bytes, cut.as_ref(), started.elapsed());
-        if facts.has_body() && cut.is_none() {
+        // What the client sent beyond this request is read away, or the reset for it could overtake the answer.
+        let unread = facts.has_body() || !self.buffer.is_empty() || reply.close;
+        if !keep && unread && cut.is_none() {
             self.drain().await;
         }
         keep && cut.is_none()
@@ -180,7 +180,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             _ => None,
         };
         let head = self.head_of(reply, keep, minor);
-        let mut sender = Sender::new(self.stream, head);
+        let mut sender = Sender::new(self.stream, head, self.handler.timeouts().stalled);
         let sent = match &mut reply.body {
             _ if head_only => Ok(()),
             Body::Empty => Ok(()),

@@ -4,10 +4,10 @@ use super::send::Cut;
 use super::statuses;
 use crate::clock::Clock;
 use crate::http::{self, CrossSite, Field, HeadFacts, HostAnswer, Hosts, IndexRef, Query, Route, Routed, Via};
-
 use crate::index::{FileKey, Index, Place};
 use crate::metrics::{Connected, Event, Kind, Metrics};
 use crate::names::IndexName;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,6 +33,32 @@ pub struct HandlerParts {
     pub page_max_age: u64,
     /// Connections open at the same time.
     pub connections_max: usize,
+    pub timeouts: Timeouts,
+}
+
+/// How long a client may keep a connection waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// From the first byte of a head to its last, however it trickles.
+    pub head: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// While it takes nothing of what it is sent; then the connection is cut.
+    pub stalled: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            // A head is one packet; ten seconds bear the worst of lines.
+            head: Duration::from_secs(10),
+            // Longer than proxies keep theirs (Caddy: 2 minutes), so that none writes into a connection that is just
+            // being closed.
+            idle: Duration::from_secs(150),
+            // A line that is gone for longer will hardly come back.
+            stalled: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Takes a request to its journey and makes an answer of what comes back.
@@ -65,6 +91,10 @@ impl Handler {
         self.parts.clock.unix()
     }
 
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.parts.timeouts
+    }
+
     pub(super) fn page_max_age(&self) -> u64 {
         self.parts.page_max_age
     }
@@ -95,6 +125,9 @@ impl Handler {
         if !matches!(facts.method, "GET" | "HEAD") {
             let reply = Reply::error(Status(405), Kind::Other, "only GET and HEAD are answered here", json);
             return reply.line("Allow", "GET, HEAD");
+        }
+        if facts.target.len() > http::TARGET_BYTES_MAX {
+            return refuse(Status(414), "the request target is too long", json);
         }
         match http::route(facts.target) {
             Routed::Found { route, query } => self.go(request, route, &query, json).await,
@@ -166,8 +199,8 @@ impl Handler {
         let peer = request.peer.address.map(|address| address.ip().to_string());
         tracing::info!(
             target: "access",
-            method = facts.method,
-            path = shown(facts.target),
+            method = &*shown(facts.method),
+            path = &*shown(facts.target),
             status = reply.status.0,
             bytes,
             cache = reply.tier.map_or("-", |tier| tier.as_str()),
@@ -188,9 +221,14 @@ impl Handler {
 /// Longest text from outside in a log line, in bytes.
 const SHOWN_BYTES_MAX: usize = 512;
 
-/// A text from outside, short enough for a log line. The subscriber escapes control characters; a head holds none.
-fn shown(text: &str) -> &str {
-    text.get(..SHOWN_BYTES_MAX).unwrap_or(text)
+/// A text from outside as a log line may hold it: short, and visible ASCII. All else is escaped, for it could end the
+/// line, colour the terminal or turn the line's direction around.
+fn shown(text: &str) -> Cow<'_, str> {
+    let short = text.get(..text.floor_char_boundary(SHOWN_BYTES_MAX)).unwrap_or_default();
+    match short.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        true => Cow::Borrowed(short),
+        false => Cow::Owned(short.escape_default().to_string()),
+    }
 }
 
 fn cut_word(cut: &Cut) -> String {
@@ -215,3 +253,28 @@ fn redirect(location: &str) -> Reply {
 }
 
 pub(super) use statuses::reply as failed;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_outside_cannot_write_the_log() {
+        for (text, expected) in [
+            ("pip/26.0 {\"ci\":null}", "pip/26.0 {\"ci\":null}"),
+            ("/a%0d%0ab", "/a%0d%0ab"),
+            ("a\r\n2026 INFO b", "a\\r\\n2026 INFO b"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
+            ("a\u{2028}b", "a\\u{2028}b"),
+            ("Jürgen", "J\\u{fc}rgen"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        for long in ["x".repeat(9_000), "€".repeat(9_000), format!("x{}", "€".repeat(9_000))] {
+            let shown = shown(&long);
+            assert!(shown.len() <= SHOWN_BYTES_MAX * 4, "{} bytes", shown.len());
+            assert!(shown.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        }
+    }
+}

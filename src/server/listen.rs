@@ -72,10 +72,11 @@ impl Bound {
 fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
     let failed = |why| ListenError::Unix { path: path.to_owned(), why };
     if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.file_type().is_socket()) {
-        if UnixStream::connect(path).is_ok() {
-            return Err(ListenError::Taken { path: path.to_owned() });
+        match UnixStream::connect(path) {
+            Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path).map_err(failed)?,
+            // Any other error means that somebody is there: of another kind, or one that we may not speak to.
+            Ok(_) | Err(_) => return Err(ListenError::Taken { path: path.to_owned() }),
         }
-        std::fs::remove_file(path).map_err(failed)?;
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;

@@ -89,6 +89,7 @@ impl Status {
             405 => "Method Not Allowed",
             406 => "Not Acceptable",
             408 => "Request Timeout",
+            414 => "URI Too Long",
             416 => "Range Not Satisfiable",
             421 => "Misdirected Request",
             431 => "Request Header Fields Too Large",

@@ -11,9 +11,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-/// How long a client may take none of what it is sent; then the connection is cut.
-const STALLED: Duration = Duration::from_secs(60);
-
 /// Piece in which a file is read and sent: as fast as sendfile when it is 256 KiB or more.
 const PIECE_BYTES: usize = 256 * 1024;
 
@@ -40,13 +37,15 @@ pub enum Cut {
 pub struct Sender<'a, W: ?Sized> {
     to: &'a mut W,
     head: Bytes,
+    /// How long the client may take nothing.
+    patience: Duration,
     /// Bytes of the body that are sent.
     pub sent: u64,
 }
 
 impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
-    pub fn new(to: &'a mut W, head: Bytes) -> Self {
-        Self { to, head, sent: 0 }
+    pub fn new(to: &'a mut W, head: Bytes, patience: Duration) -> Self {
+        Self { to, head, patience, sent: 0 }
     }
 
     /// Sends the head alone, if it is not sent yet, and pushes out what a buffer holds.
@@ -54,7 +53,10 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         while !self.head.is_empty() {
             self.step(|this, cx| this.poll_send(cx, &[])).await?;
         }
-        patient(self.to.flush()).await
+        match tokio::time::timeout(self.patience, self.to.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Cut::Client),
+        }
     }
 
     pub async fn bytes(&mut self, mut bytes: Bytes) -> Result<(), Cut> {
@@ -111,11 +113,11 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         &mut self,
         mut attempt: impl FnMut(&mut Self, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Result<usize, Cut> {
-        let mut stalled = None;
+        let (mut stalled, patience) = (None, self.patience);
         let count = poll_fn(|cx| match attempt(self, cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending => {
-                let timer = stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALLED)));
+                let timer = stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 timer.as_mut().poll(cx).map(|()| None)
             }
         });
@@ -154,12 +156,5 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
             }
             self.poll_send(cx, buffer.get(..count).unwrap_or_default())
         })
-    }
-}
-
-async fn patient(flush: impl Future<Output = io::Result<()>>) -> Result<(), Cut> {
-    match tokio::time::timeout(STALLED, flush).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(Cut::Client),
     }
 }

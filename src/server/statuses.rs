@@ -17,7 +17,7 @@ enum Loud {
 
 /// Seconds after which a client may well ask again. Poetry waits that long before each of its tries: five would make
 /// half a minute of an answer that is known at once.
-const RETRY_AFTER_SECONDS: u32 = 1;
+pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The one place where an error becomes a status: `404` only for what is known not to be there, since uv's first-index
 /// strategy goes on to the next index after it; upstream's trouble is 502, 503 or 504.

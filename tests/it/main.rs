@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod files;
+mod hostile;
 mod metadata;
 mod pages;
 mod review;
+mod stop;
 mod support;
 mod tidy;
 mod upstream;

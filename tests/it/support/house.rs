@@ -9,7 +9,7 @@ use sidewheel::http::Hosts;
 use sidewheel::index::{Index, Mirror, Parts};
 use sidewheel::metrics::Metrics;
 use sidewheel::names::IndexName;
-use sidewheel::server::{Bound, Handler, HandlerParts, Server};
+use sidewheel::server::{Bound, Handler, HandlerParts, Server, Timeouts};
 use sidewheel::store::Store;
 use sidewheel::upstream::{self, Clients, ClientsConfig, MirrorSite, Origin};
 use std::net::SocketAddr;
@@ -34,6 +34,7 @@ pub struct Options {
     pub file_origins: Vec<Origin>,
     pub public_url: Option<String>,
     pub connections_max: usize,
+    pub timeouts: Timeouts,
 }
 
 impl Default for Options {
@@ -47,6 +48,7 @@ impl Default for Options {
             file_origins: Vec::new(),
             public_url: None,
             connections_max: 512,
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -119,6 +121,7 @@ impl House {
             public_url: options.public_url.clone(),
             page_max_age: 600,
             connections_max: options.connections_max,
+            timeouts: options.timeouts,
         });
         let server = Server::start(vec![bound], handler);
         let address = server.addresses()[0];
