@@ -5,7 +5,6 @@ use crate::support::upstream::Misbehaviour;
 use crate::support::{noise, sha256, wheel, wheel_filename};
 use std::time::Duration;
 
-const JSON: &str = "application/vnd.pypi.simple.v1+json";
 const LARGE: usize = 3_000_000;
 
 /// The address of a file by its digest, without asking for a page.
