@@ -140,12 +140,18 @@ impl House {
     }
 
     /// The content of a document that is stored.
-    pub(super) async fn content(&self, document: &DocumentKey) -> Result<Option<Arc<Content>>, IndexError> {
-        if let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone())) {
+    pub(super) async fn content(
+        &self,
+        document: &DocumentKey,
+        state: &DocumentState,
+    ) -> Result<Option<Arc<Content>>, IndexError> {
+        if let Some(latest) = state.latest()
+            && let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone(), latest))
+        {
             return Ok(Some(content));
         }
         let Some(stored) = self.store.document(document).await? else { return Ok(None) };
-        let kind = document.kind;
+        let (kind, digest) = (document.kind, stored.digest);
         let content = self
             .blocking(move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
@@ -155,7 +161,7 @@ impl House {
         // A row that cannot be read is no page: it is fetched again.
         let Ok(content) = content else { return Ok(None) };
         let content = Arc::new(content);
-        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::clone(&content)));
+        self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::clone(&content)));
         Ok(Some(content))
     }
 
@@ -174,13 +180,13 @@ impl House {
             true => self.settle(mirror, &document, &state, newer).await?,
             false => Tier::Disk,
         };
-        if let Some(content) = self.content(&document).await? {
+        if let Some(content) = self.content(&document, &state).await? {
             return Ok((content, tier));
         }
         match self.refresh(mirror, &document, false).await {
             (Refreshed::Failed(why), _) => Err(why),
             (Refreshed::Missing, _) => Err(missing(&document)),
-            (Refreshed::Page, tier) => Ok((self.content(&document).await?.ok_or(IndexError::Lost)?, tier)),
+            (Refreshed::Page, tier) => Ok((self.content(&document, &state).await?.ok_or(IndexError::Lost)?, tier)),
         }
     }
 }

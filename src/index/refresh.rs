@@ -105,12 +105,15 @@ impl House {
             url,
             body: arrived.body,
         };
-        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::new(arrived.content)));
+        self.memory.insert(Key::Content(document.clone(), row.digest), Value::Content(Arc::new(arrived.content)));
         if let Err(why) = self.store.put_document(document, &row).await {
             // A disk that cannot be written does not keep the page from the client; memory has it.
             self.disk_trouble(&why);
         }
         state.changed(Stored::of(&row), now, ttl_ms);
+        if let Some(older) = known.latest {
+            self.memory.remove(&Key::Content(document.clone(), older));
+        }
         if document.kind == DocumentKind::Page {
             self.start_backfill(mirror, document, &state);
         }

@@ -78,7 +78,7 @@ async fn a_body_longer_than_the_file_is_not_taken_in() {
     let house = House::start().await;
     let (filename, bytes) = release(&house, "1.0", LARGE);
     let at = format!("/files/{filename}");
-    house.upstream.change_bytes(&filename, [bytes.clone(), noise(40_000_000, 1)].concat());
+    house.upstream.change_bytes(&filename, [bytes.clone(), noise(10_000_000, 1)].concat());
     house.upstream.misbehave_always(&at, Misbehaviour::Chunked);
     assert!(house.request("GET", &address(&filename, &bytes), &[]).await.is_err(), "complete and wrong");
     let text = String::from_utf8(house.metrics.text()).unwrap();
@@ -216,5 +216,48 @@ async fn metadata_that_is_asked_for_stays_on_the_disk() {
         house.index.tidy_now().await;
     }
     assert_eq!(house.upstream.count(&format!("/files/{wanted}")), 0, "what was used all the time was evicted");
+    house.end().await;
+}
+
+/// A page of so many files, as JSON.
+fn page_of(house: &House, serial: u64, files: usize) -> String {
+    let files: Vec<_> = (0..files)
+        .map(|n| {
+            let url = house.upstream.url(&format!("/files/demo-1.{n}.tar.gz"));
+            format!(r#"{{"filename":"demo-1.{n}.tar.gz","url":"{url}","hashes":{{"sha256":"{n:064x}"}},"size":3}}"#)
+        })
+        .collect();
+    format!(
+        r#"{{"meta":{{"api-version":"1.1","_last-serial":{serial}}},"name":"demo","versions":["1.0"],"files":[{}]}}"#,
+        files.join(",")
+    )
+}
+
+fn files_of(page: &crate::support::house::Answer) -> usize {
+    page.json()["files"].as_array().unwrap().len()
+}
+
+async fn idle(house: &House) {
+    for _ in 0..1000 {
+        if house.index.under_way() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("something does not end");
+}
+
+#[tokio::test]
+async fn an_old_page_that_is_still_being_read_does_not_take_the_place_of_the_new() {
+    let house = House::with(Options { memory_bytes: 256 << 20, ..Options::default() }).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 10_000));
+    assert_eq!(files_of(&house.page("demo").await), 10_000);
+    house.clock.advance(PAGE_TTL * 2);
+    let house = house.restart(|_| {}).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 1));
+    // Served as it was, while the new page comes: reading the old one takes longer.
+    assert_eq!(files_of(&house.page("demo").await), 10_000);
+    idle(&house).await;
+    assert_eq!(files_of(&house.page("demo").await), 1, "the old page came back");
     house.end().await;
 }
