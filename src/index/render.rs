@@ -58,8 +58,9 @@ impl House {
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let (house, mirror, ask, state) = (Arc::clone(self), Arc::clone(mirror), key.clone(), Arc::clone(state));
+        let generation = state.generation();
         let call = || async move { house.render(&mirror, &ask, &state).await };
-        self.renders.join(key.clone(), call).await.unwrap_or(Err(IndexError::Lost))
+        self.renders.join((key.clone(), generation), call).await.unwrap_or(Err(IndexError::Lost))
     }
 
     async fn render(
@@ -96,7 +97,9 @@ impl House {
             generation,
             head: OnceLock::new(),
         });
-        self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        if page.is_current() {
+            self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        }
         Ok(page)
     }
 

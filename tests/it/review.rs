@@ -261,3 +261,22 @@ async fn an_old_page_that_is_still_being_read_does_not_take_the_place_of_the_new
     assert_eq!(files_of(&house.page("demo").await), 1, "the old page came back");
     house.end().await;
 }
+
+#[tokio::test]
+async fn who_asks_after_a_change_is_not_given_a_rendering_from_before_it() {
+    let house = House::start().await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 10_000));
+    assert_eq!(files_of(&house.page("demo").await), 10_000);
+    house.clock.advance(PAGE_TTL * 2);
+    let house = house.restart(|_| {}).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 1));
+    let later = async {
+        while house.metrics.happened_times(sidewheel::metrics::Event::PageChanged) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        house.page("demo").await
+    };
+    let (first, later) = tokio::join!(house.page("demo"), later);
+    assert_eq!((files_of(&first), files_of(&later)), (10_000, 1));
+    house.end().await;
+}
