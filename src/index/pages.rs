@@ -49,7 +49,7 @@ impl House {
         let mirror = Arc::clone(self.mirror(&document.index)?);
         let state = self.state(document).await?;
         let tier = self.settle(&mirror, document, &state, ask.no_cache).await?;
-        match held.filter(|page| page.is_current()) {
+        match held.filter(|page| page.is_current_in(&state)) {
             Some(page) if tier == Tier::Disk => Ok(PageAnswer { page, tier: Tier::Memory }),
             Some(page) => Ok(PageAnswer { page, tier }),
             None => Ok(PageAnswer { page: self.rendered(&mirror, &ask.page, &state).await?, tier }),

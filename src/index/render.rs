@@ -47,6 +47,11 @@ impl RenderedPage {
     pub fn is_current(&self) -> bool {
         self.generation == self.state.generation()
     }
+
+    /// Whether it is current by what is known now: a state that was dropped and made anew no longer tells its pages.
+    pub(super) fn is_current_in(&self, state: &Arc<DocumentState>) -> bool {
+        Arc::ptr_eq(&self.state, state) && self.is_current()
+    }
 }
 
 impl House {
@@ -244,5 +249,35 @@ fn etag(plain: &[u8], encoding: Encoding) -> String {
         Encoding::Gzip => format!("\"{front}-gzip\""),
         Encoding::Zstd => format!("\"{front}-zstd\""),
         Encoding::Br => format!("\"{front}-br\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::states::States;
+    use super::*;
+    use crate::names::ProjectName;
+
+    #[test]
+    fn a_page_of_a_state_that_was_dropped_is_not_current() {
+        let document =
+            super::super::pages::page_of(&IndexName::parse("root/pypi").unwrap(), &ProjectName::parse("demo").unwrap());
+        let (before, after) =
+            (States::new().get_or_make(&document, None, 1), States::new().get_or_make(&document, None, 1));
+        let page = RenderedPage {
+            body: Bytes::new(),
+            format: Format::Html,
+            encoding: Encoding::Identity,
+            etag: String::new(),
+            last_serial: None,
+            is_json_document: false,
+            generation: before.generation(),
+            state: Arc::clone(&before),
+            head: OnceLock::new(),
+        };
+        assert!(page.is_current_in(&before));
+        assert!(!page.is_current_in(&after), "nobody tells this page of a change any more");
+        before.rerender();
+        assert!(!page.is_current_in(&before));
     }
 }
