@@ -99,7 +99,7 @@ impl House {
                 self.start_refresh(mirror, document, no_cache);
                 Ok(Tier::Disk)
             }
-            Decision::Revalidate if known.stored.is_some() && !absent => {
+            Decision::Revalidate if known.entry.known() == Known::Page => {
                 let refresh = self.refresh(mirror, document, no_cache);
                 match tokio::time::timeout(REFRESH_PATIENCE, refresh).await {
                     Ok((Refreshed::Page, tier)) => Ok(tier),
@@ -175,7 +175,7 @@ impl House {
     ) -> Result<(Arc<Content>, Tier), IndexError> {
         let document = page_of(&mirror.name, project);
         let state = self.state(&document).await?;
-        let have = state.known().stored.is_some();
+        let have = state.latest().is_some();
         let tier = match !have || newer {
             true => self.settle(mirror, &document, &state, newer).await?,
             false => Tier::Disk,

@@ -106,12 +106,15 @@ impl House {
             body: arrived.body,
         };
         self.memory.insert(Key::Content(document.clone(), row.digest), Value::Content(Arc::new(arrived.content)));
-        if let Err(why) = self.store.put_document(document, &row).await {
-            // A disk that cannot be written does not keep the page from the client; memory has it.
-            self.disk_trouble(&why);
+        match self.store.put_document(document, &row).await {
+            Ok(()) => state.changed(Stored::of(&row), now, ttl_ms),
+            Err(why) => {
+                // A disk that cannot be written does not keep the page from the client; memory has it.
+                self.disk_trouble(&why);
+                state.unsaved(row.digest, now, ttl_ms);
+            }
         }
-        state.changed(Stored::of(&row), now, ttl_ms);
-        if let Some(older) = known.latest {
+        if let Some(older) = known.latest.filter(|older| *older != row.digest) {
             self.memory.remove(&Key::Content(document.clone(), older));
         }
         if document.kind == DocumentKind::Page {

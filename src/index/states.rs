@@ -94,6 +94,14 @@ impl DocumentState {
         self.rerender();
     }
 
+    /// Upstream said something new that could not be stored: what is stored stays what upstream is asked about, so
+    /// that it sends the new again.
+    pub fn unsaved(&self, digest: Sha256, now: u64, ttl_ms: u64) {
+        self.known.lock().latest = Some(digest);
+        self.confirmed(now, ttl_ms);
+        self.rerender();
+    }
+
     /// Upstream says that there is no such thing.
     pub fn gone(&self, now: u64) {
         self.known.lock().entry = Entry::checked(fresh::Known::Absent, now);

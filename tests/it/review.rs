@@ -3,6 +3,7 @@
 use crate::support::house::{House, Options, PAGE_TTL};
 use crate::support::upstream::Misbehaviour;
 use crate::support::{noise, sha256, wheel, wheel_filename};
+use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
 
 const JSON: &str = "application/vnd.pypi.simple.v1+json";
@@ -278,5 +279,30 @@ async fn who_asks_after_a_change_is_not_given_a_rendering_from_before_it() {
     };
     let (first, later) = tokio::join!(house.page("demo"), later);
     assert_eq!((first.status, files_of(&later)), (200, 1));
+    house.end().await;
+}
+
+/// Does something to the database behind the server's back.
+async fn sql(house: &House, text: String) {
+    let database = sqlx::sqlite::SqliteConnectOptions::new().filename(house.data().join("sidewheel.db"));
+    let mut connection = database.connect().await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_stored_is_asked_for_again() {
+    // So little memory that it refuses the page.
+    let house = House::with(Options { memory_bytes: 1 << 20, ..Options::default() }).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 300));
+    assert_eq!(files_of(&house.page("demo").await), 300);
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON document BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sql(&house, refuse.to_owned()).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 301));
+    house.clock.advance(PAGE_TTL);
+    assert_eq!(house.page("demo").await.status, 200);
+    sql(&house, "DROP TRIGGER full".to_owned()).await;
+    house.clock.advance(PAGE_TTL);
+    assert_eq!(files_of(&house.page("demo").await), 301, "upstream confirmed a page that we do not have");
     house.end().await;
 }
