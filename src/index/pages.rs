@@ -180,14 +180,32 @@ impl House {
             true => self.settle(mirror, &document, &state, newer).await?,
             false => Tier::Disk,
         };
-        if let Some(content) = self.content(&document, &state).await? {
-            return Ok((content, tier));
+        Ok((self.content_again(mirror, &document, &state).await?, tier))
+    }
+
+    /// The content of a document; fetched anew when what is stored of it is gone or cannot be read.
+    pub(super) async fn content_again(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        state: &DocumentState,
+    ) -> Result<Arc<Content>, IndexError> {
+        // The first refresh may be one that ran already, and confirms what cannot be read.
+        for _ in 0..2 {
+            if let Some(content) = self.content(document, state).await? {
+                return Ok(content);
+            }
+            if self.offline {
+                return Err(IndexError::Offline(document.name.to_string()));
+            }
+            state.lost();
+            match self.refresh(mirror, document, false).await.0 {
+                Refreshed::Failed(why) => return Err(why),
+                Refreshed::Missing => return Err(missing(document)),
+                Refreshed::Page => {}
+            }
         }
-        match self.refresh(mirror, &document, false).await {
-            (Refreshed::Failed(why), _) => Err(why),
-            (Refreshed::Missing, _) => Err(missing(&document)),
-            (Refreshed::Page, tier) => Ok((self.content(&document, &state).await?.ok_or(IndexError::Lost)?, tier)),
-        }
+        self.content(document, state).await?.ok_or(IndexError::Lost)
     }
 }
 

@@ -77,7 +77,7 @@ impl House {
         // Read before the rest: what changes from here on makes the rendering out of date, not wrong for ever.
         let generation = state.generation();
         let document = &key.document;
-        let content = self.content(document, state).await?.ok_or(IndexError::Lost)?;
+        let content = self.content_again(mirror, document, state).await?;
         let shown = self.shown(mirror, document, &content).await?;
         let (ask, offline_json) = (key.clone(), content);
         let (body, encoding, etag, last_serial) = self

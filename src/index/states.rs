@@ -102,6 +102,13 @@ impl DocumentState {
         self.rerender();
     }
 
+    /// What was stored is gone or cannot be read: nothing is known.
+    pub fn lost(&self) {
+        let mut known = self.known.lock();
+        (known.stored, known.latest, known.entry) = (None, None, Entry::default());
+        self.fresh_until.store(0, Ordering::Relaxed);
+    }
+
     /// Upstream says that there is no such thing.
     pub fn gone(&self, now: u64) {
         self.known.lock().entry = Entry::checked(fresh::Known::Absent, now);

@@ -40,6 +40,7 @@ pub struct DocumentKey {
 const ROW_ZSTD_LEVEL: i32 = 3;
 
 impl Store {
+    /// The document, if it is stored; a row that cannot be read is no document, so that it is fetched again.
     pub async fn document(&self, key: &DocumentKey) -> Result<Option<Document>, StoreError> {
         let row = sqlx::query(
             "SELECT fetched, etag, last_modified, last_serial, digest, url, body FROM document
@@ -50,7 +51,13 @@ impl Store {
         .bind(&*key.name)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| document(&row)).transpose()
+        match row.map(|row| document(&row)).transpose() {
+            Err(StoreError::Row(what)) => {
+                tracing::warn!(index = %key.index, name = %key.name, what, "a stored document cannot be read");
+                Ok(None)
+            }
+            other => other,
+        }
     }
 
     /// Writes a document in place of an older one: one row, one transaction.

@@ -306,3 +306,22 @@ async fn a_page_that_could_not_be_stored_is_asked_for_again() {
     assert_eq!(files_of(&house.page("demo").await), 301, "upstream confirmed a page that we do not have");
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_fetched_again() {
+    let garbage = zstd::bulk::compress(b"garbage", 3).unwrap();
+    let garbage: String = garbage.iter().map(|byte| format!("{byte:02x}")).collect();
+    for body in ["00", &garbage] {
+        for age in [Duration::ZERO, PAGE_TTL * 2] {
+            let house = House::start().await;
+            release(&house, "1.0", 100);
+            let good = house.page("demo").await;
+            sql(&house, format!("UPDATE document SET body = X'{body}'")).await;
+            house.clock.advance(age);
+            let house = house.restart(|_| {}).await;
+            let again = house.page("demo").await;
+            assert_eq!((again.status, &again.body), (200, &good.body), "{body}, {age:?}: {}", again.text());
+            house.end().await;
+        }
+    }
+}
