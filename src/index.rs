@@ -72,7 +72,8 @@ struct House {
     memory: Memory<Key, Value>,
     states: states::States,
     refreshes: Calls<DocumentKey, pages::Refreshed>,
-    renders: Calls<PageKey, Result<Arc<RenderedPage>, IndexError>>,
+    /// By the generation too: who comes after a change does not join a rendering from before it.
+    renders: Calls<(PageKey, u64), Result<Arc<RenderedPage>, IndexError>>,
     lists: Calls<IndexName, list::Fetched>,
     metadata_calls: Calls<MetadataKey, metadata::Got>,
     flights: Flights<FlightKey>,

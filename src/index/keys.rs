@@ -12,7 +12,8 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     Page(PageKey),
-    Content(DocumentKey),
+    /// By its digest too: what is read late never takes the place of what came since.
+    Content(DocumentKey, Sha256),
     File(FileKey),
     /// A wheel's metadata, the place being the metadata's own digest.
     Metadata(FileKey),

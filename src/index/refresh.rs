@@ -105,13 +105,19 @@ impl House {
             url,
             body: arrived.body,
         };
-        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::new(arrived.content)));
-        let stored = Stored::of(&row);
-        if let Err(why) = self.store.put_document(document, row).await {
-            // A disk that cannot be written does not keep the page from the client; memory has it.
-            self.disk_trouble(&why);
+        let (stored, digest) = (Stored::of(&row), row.digest);
+        self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::new(arrived.content)));
+        match self.store.put_document(document, row).await {
+            Ok(()) => state.changed(stored, now, ttl_ms),
+            Err(why) => {
+                // A disk that cannot be written does not keep the page from the client; memory has it.
+                self.disk_trouble(&why);
+                state.unsaved(digest, now, ttl_ms);
+            }
         }
-        state.changed(stored, now, ttl_ms);
+        if let Some(older) = known.latest.filter(|older| *older != digest) {
+            self.memory.remove(&Key::Content(document.clone(), older));
+        }
         if document.kind == DocumentKind::Page {
             self.start_backfill(mirror, document, &state);
         }

@@ -47,6 +47,11 @@ impl RenderedPage {
     pub fn is_current(&self) -> bool {
         self.generation == self.state.generation()
     }
+
+    /// Whether it is current by what is known now: a state that was dropped and made anew no longer tells its pages.
+    pub(super) fn is_current_in(&self, state: &Arc<DocumentState>) -> bool {
+        Arc::ptr_eq(&self.state, state) && self.is_current()
+    }
 }
 
 impl House {
@@ -58,8 +63,9 @@ impl House {
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let (house, mirror, ask, state) = (Arc::clone(self), Arc::clone(mirror), key.clone(), Arc::clone(state));
+        let generation = state.generation();
         let call = || async move { house.render(&mirror, &ask, &state).await };
-        self.renders.join(key.clone(), call).await.unwrap_or(Err(IndexError::Lost))
+        self.renders.join((key.clone(), generation), call).await.unwrap_or(Err(IndexError::Lost))
     }
 
     async fn render(
@@ -71,7 +77,7 @@ impl House {
         // Read before the rest: what changes from here on makes the rendering out of date, not wrong for ever.
         let generation = state.generation();
         let document = &key.document;
-        let content = self.content(document).await?.ok_or(IndexError::Lost)?;
+        let content = self.content_again(mirror, document, state).await?;
         let shown = self.shown(mirror, document, &content).await?;
         let size = content.size();
         let (ask, offline_json) = (key.clone(), content);
@@ -102,7 +108,9 @@ impl House {
             generation,
             head: OnceLock::new(),
         });
-        self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        if page.is_current() {
+            self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        }
         Ok(page)
     }
 
@@ -246,5 +254,35 @@ fn etag(plain: &[u8], encoding: Encoding) -> String {
         Encoding::Gzip => format!("\"{front}-gzip\""),
         Encoding::Zstd => format!("\"{front}-zstd\""),
         Encoding::Br => format!("\"{front}-br\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::states::States;
+    use super::*;
+    use crate::names::ProjectName;
+
+    #[test]
+    fn a_page_of_a_state_that_was_dropped_is_not_current() {
+        let document =
+            super::super::pages::page_of(&IndexName::parse("root/pypi").unwrap(), &ProjectName::parse("demo").unwrap());
+        let (before, after) =
+            (States::new().get_or_make(&document, None, 1), States::new().get_or_make(&document, None, 1));
+        let page = RenderedPage {
+            body: Bytes::new(),
+            format: Format::Html,
+            encoding: Encoding::Identity,
+            etag: String::new(),
+            last_serial: None,
+            is_json_document: false,
+            generation: before.generation(),
+            state: Arc::clone(&before),
+            head: OnceLock::new(),
+        };
+        assert!(page.is_current_in(&before));
+        assert!(!page.is_current_in(&after), "nobody tells this page of a change any more");
+        before.rerender();
+        assert!(!page.is_current_in(&before));
     }
 }

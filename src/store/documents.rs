@@ -40,6 +40,7 @@ pub struct DocumentKey {
 const ROW_ZSTD_LEVEL: i32 = 3;
 
 impl Store {
+    /// The document, if it is stored; a row that cannot be read is no document, so that it is fetched again.
     pub async fn document(&self, key: &DocumentKey) -> Result<Option<Document>, StoreError> {
         let row = sqlx::query(
             "SELECT fetched, etag, last_modified, last_serial, digest, url, body FROM document
@@ -50,14 +51,21 @@ impl Store {
         .bind(&*key.name)
         .fetch_optional(&self.pool)
         .await?;
-        match row {
-            Some(row) => {
-                let (mut document, packed) = document(&row)?;
+        let Some(row) = row else { return Ok(None) };
+        let read = match document(&row) {
+            Ok((document, packed)) => {
                 drop(row);
-                document.body = off_the_worker(move || zstd::stream::decode_all(packed.as_slice())).await?;
-                Ok(Some(document))
+                let body = off_the_worker(move || zstd::stream::decode_all(packed.as_slice())).await;
+                body.map(|body| Document { body, ..document })
             }
-            None => Ok(None),
+            Err(why) => Err(why),
+        };
+        match read {
+            Err(StoreError::Row(what)) => {
+                tracing::warn!(index = %key.index, name = %key.name, what, "a stored document cannot be read");
+                Ok(None)
+            }
+            read => read.map(Some),
         }
     }
 

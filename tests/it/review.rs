@@ -3,7 +3,10 @@
 use crate::support::house::{House, Options, PAGE_TTL};
 use crate::support::upstream::Misbehaviour;
 use crate::support::{noise, sha256, wheel, wheel_filename};
+use sqlx::{ConnectOptions, Connection};
 use std::time::Duration;
+
+const JSON: &str = "application/vnd.pypi.simple.v1+json";
 
 const LARGE: usize = 3_000_000;
 
@@ -77,7 +80,7 @@ async fn a_body_longer_than_the_file_is_not_taken_in() {
     let house = House::start().await;
     let (filename, bytes) = release(&house, "1.0", LARGE);
     let at = format!("/files/{filename}");
-    house.upstream.change_bytes(&filename, [bytes.clone(), noise(40_000_000, 1)].concat());
+    house.upstream.change_bytes(&filename, [bytes.clone(), noise(10_000_000, 1)].concat());
     house.upstream.misbehave_always(&at, Misbehaviour::Chunked);
     assert!(house.request("GET", &address(&filename, &bytes), &[]).await.is_err(), "complete and wrong");
     let text = String::from_utf8(house.metrics.text()).unwrap();
@@ -216,4 +219,110 @@ async fn metadata_that_is_asked_for_stays_on_the_disk() {
     }
     assert_eq!(house.upstream.count(&format!("/files/{wanted}")), 0, "what was used all the time was evicted");
     house.end().await;
+}
+
+/// A page of so many files, as JSON.
+fn page_of(house: &House, serial: u64, files: usize) -> String {
+    let files: Vec<_> = (0..files)
+        .map(|n| {
+            let url = house.upstream.url(&format!("/files/demo-1.{n}.tar.gz"));
+            format!(r#"{{"filename":"demo-1.{n}.tar.gz","url":"{url}","hashes":{{"sha256":"{n:064x}"}},"size":3}}"#)
+        })
+        .collect();
+    format!(
+        r#"{{"meta":{{"api-version":"1.1","_last-serial":{serial}}},"name":"demo","versions":["1.0"],"files":[{}]}}"#,
+        files.join(",")
+    )
+}
+
+fn files_of(page: &crate::support::house::Answer) -> usize {
+    page.json()["files"].as_array().unwrap().len()
+}
+
+async fn idle(house: &House) {
+    for _ in 0..1000 {
+        if house.index.under_way() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("something does not end");
+}
+
+#[tokio::test]
+async fn an_old_page_that_is_still_being_read_does_not_take_the_place_of_the_new() {
+    let house = House::with(Options { memory_bytes: 256 << 20, ..Options::default() }).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 10_000));
+    assert_eq!(files_of(&house.page("demo").await), 10_000);
+    house.clock.advance(PAGE_TTL * 2);
+    let house = house.restart(|_| {}).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 1));
+    // Served as it was (unless the new page is faster), while the new page comes: reading the old one takes longer.
+    assert_eq!(house.page("demo").await.status, 200);
+    idle(&house).await;
+    assert_eq!(files_of(&house.page("demo").await), 1, "the old page came back");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn who_asks_after_a_change_is_not_given_a_rendering_from_before_it() {
+    let house = House::start().await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 10_000));
+    assert_eq!(files_of(&house.page("demo").await), 10_000);
+    house.clock.advance(PAGE_TTL * 2);
+    let house = house.restart(|_| {}).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 1));
+    let later = async {
+        while house.metrics.happened_times(sidewheel::metrics::Event::PageChanged) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        house.page("demo").await
+    };
+    let (first, later) = tokio::join!(house.page("demo"), later);
+    assert_eq!((first.status, files_of(&later)), (200, 1));
+    house.end().await;
+}
+
+/// Does something to the database behind the server's back.
+async fn sql(house: &House, text: String) {
+    let database = sqlx::sqlite::SqliteConnectOptions::new().filename(house.data().join("sidewheel.db"));
+    let mut connection = database.connect().await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_could_not_be_stored_is_asked_for_again() {
+    // So little memory that it refuses the page.
+    let house = House::with(Options { memory_bytes: 1 << 20, ..Options::default() }).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 1, 300));
+    assert_eq!(files_of(&house.page("demo").await), 300);
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON document BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sql(&house, refuse.to_owned()).await;
+    house.upstream.put("/simple/demo/", JSON, page_of(&house, 2, 301));
+    house.clock.advance(PAGE_TTL);
+    assert_eq!(house.page("demo").await.status, 200);
+    sql(&house, "DROP TRIGGER full".to_owned()).await;
+    house.clock.advance(PAGE_TTL);
+    assert_eq!(files_of(&house.page("demo").await), 301, "upstream confirmed a page that we do not have");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_fetched_again() {
+    let garbage = zstd::bulk::compress(b"garbage", 3).unwrap();
+    let garbage: String = garbage.iter().map(|byte| format!("{byte:02x}")).collect();
+    for body in ["00", &garbage] {
+        for age in [Duration::ZERO, PAGE_TTL * 2] {
+            let house = House::start().await;
+            release(&house, "1.0", 100);
+            let good = house.page("demo").await;
+            sql(&house, format!("UPDATE document SET body = X'{body}'")).await;
+            house.clock.advance(age);
+            let house = house.restart(|_| {}).await;
+            let again = house.page("demo").await;
+            assert_eq!((again.status, &again.body), (200, &good.body), "{body}, {age:?}: {}", again.text());
+            house.end().await;
+        }
+    }
 }
