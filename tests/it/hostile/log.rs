@@ -66,6 +66,9 @@ fn requests() -> Vec<Vec<u8>> {
 /// Runs on one thread, so that the subscriber of this thread hears of all that the server does.
 #[tokio::test]
 async fn one_request_is_one_line() {
+    // While there is but one subscriber, whichever thread comes first to a log statement decides for all whether it is
+    // heard, and other tests' threads have none. A second one makes all be asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     for json in [true, false] {
         let buffer = Buffer::default();
         let writer = buffer.clone();
