@@ -284,6 +284,15 @@ async fn the_versions_keep_a_connection_as_each_means() {
     house.end().await;
 }
 
+/// Who wrote https for http hears of it at once, not when a head's deadline is over.
+#[tokio::test]
+async fn a_tls_hello_is_answered_at_once() {
+    let house = House::start().await;
+    let answers = exchange(&house, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
+    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [400]);
+    house.end().await;
+}
+
 /// Whoever goes away, or stops, before the blank line gets no page.
 #[tokio::test]
 async fn half_a_request_is_none() {

@@ -66,10 +66,9 @@ fn requests() -> Vec<Vec<u8>> {
 /// Runs on one thread, so that the subscriber of this thread hears of all that the server does.
 #[tokio::test]
 async fn one_request_is_one_line() {
-    // A subscriber for all threads, so that no other test's thread finds nobody interested in the line and says so for
-    // all: tracing remembers that for each place in the code.
-    let sink = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::sink);
-    let _ = tracing::subscriber::set_global_default(sink.finish());
+    // While there is but one subscriber, whichever thread comes first to a log statement decides for all whether it is
+    // heard, and other tests' threads have none. A second one makes all be asked.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     for json in [true, false] {
         let buffer = Buffer::default();
         let writer = buffer.clone();
