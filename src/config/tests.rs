@@ -145,7 +145,7 @@ fn every_error_names_key_place_and_way_out() {
         ("page_ttl = 600".to_owned(), &["page_ttl", "sidewheel.toml", "\"600\"", "10m", "at most 30d"]),
         ("page_ttl = 1.5".to_owned(), &["page_ttl", "(float)", "a text in quotes"]),
         ("page_ttl = ['1m']".to_owned(), &["page_ttl", "one value, not a list"]),
-        ("memory = '1MiB'".to_owned(), &["memory", "1MiB", "at least 16777216B"]),
+        ("memory = '1MiB'".to_owned(), &["memory", "1MiB", "at least 16MiB"]),
         ("listen = []".to_owned(), &["listen", "empty"]),
         ("listen = ['127.0.0.1:1', '127.0.0.1:1']".to_owned(), &["listen", "twice"]),
         ("listen = 'localhost:3141'".to_owned(), &["listen", "localhost:3141", "127.0.0.1:3141"]),

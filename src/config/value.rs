@@ -223,7 +223,11 @@ fn show(duration: Duration) -> String {
 
 /// A size in bytes: `512MB` is 512 000 000, `1GiB` is 1 073 741 824.
 pub(super) fn size(raw: &str, min_bytes: u64) -> Result<u64, String> {
-    let accepted = || format!("write a whole number and its unit, like 512MB or 1GiB; at least {min_bytes}B");
+    let least = match min_bytes {
+        mebibytes if mebibytes % (1 << 20) == 0 => format!("{}MiB", mebibytes >> 20),
+        bytes => format!("{}kB", bytes / 1_000),
+    };
+    let accepted = || format!("write a whole number and its unit, like 512MB or 1GiB; at least {least}");
     let (number, unit) = number_and_unit(raw).ok_or_else(accepted)?;
     let factor = match unit.to_ascii_lowercase().as_str() {
         "b" => 1,

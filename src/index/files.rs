@@ -13,8 +13,8 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use url::Url;
 
 /// A wish for a file.
@@ -60,8 +60,6 @@ pub struct KnownFile {
     /// Times asked for since it is known, and when the books last heard of it (Unix seconds).
     pub asked: AtomicU32,
     pub noted: AtomicU64,
-    /// For the mouth that serves it: the part of its head that never changes, made once.
-    pub head: OnceLock<Bytes>,
 }
 
 /// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
@@ -74,7 +72,7 @@ const ASKED_BEFORE: u32 = 1;
 impl KnownFile {
     pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>) -> Self {
         let (asked, noted) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self { facts, digest, bytes, asked, noted, head: OnceLock::new() }
+        Self { facts, digest, bytes, asked, noted }
     }
 }
 

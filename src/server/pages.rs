@@ -13,9 +13,15 @@ use std::fmt::Write;
 /// A year, as devpi writes it: a file under its digest never changes (RFC 8246).
 const FILE_CACHE_CONTROL: &str = "max-age=365000000, immutable, public";
 
-/// What every page and file says to browsers: sniff nothing, embed nowhere, lend to no other site.
-const SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
-                    Content-Security-Policy: default-src 'none'; sandbox; frame-ancestors 'none'\r\n";
+/// What every page says to browsers: sniff nothing, lend to no other site, load and embed nothing. Links still lead to
+/// files, which a sandbox would forbid.
+const PAGE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+                         Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; \
+                         frame-ancestors 'none'\r\n";
+
+/// The same of a file, which is never shown.
+const FILE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+                         Content-Security-Policy: default-src 'none'; sandbox; frame-ancestors 'none'\r\n";
 
 impl Handler {
     /// `/{user}/{index}/+simple/{project}/` and `/simple/{project}/`.
@@ -120,7 +126,7 @@ impl Handler {
         if let Some(serial) = last_serial {
             reply = reply.line("X-PyPI-Last-Serial", serial);
         }
-        reply.lines.push_str(SAFE);
+        reply.lines.push_str(PAGE_SAFE);
         reply.body = Body::File(Box::new(body));
         reply
     }
@@ -172,7 +178,7 @@ fn not_acceptable(kind: Kind) -> Reply {
 fn page_head(page: &RenderedPage) -> Bytes {
     let content_type = if page.is_json_document { "application/json" } else { page.format.content_type() };
     let mut head = format!(
-        "Content-Type: {content_type}\r\nContent-Length: {}\r\nETag: {}\r\nVary: {VARY}\r\n{SAFE}",
+        "Content-Type: {content_type}\r\nContent-Length: {}\r\nETag: {}\r\nVary: {VARY}\r\n{PAGE_SAFE}",
         page.body.len(),
         page.etag
     );
@@ -206,7 +212,7 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind) -> Reply {
             Kind::Metadata => "Content-Type: text/plain; charset=utf-8\r\n",
             _ => "Content-Type: application/octet-stream\r\nContent-Disposition: attachment\r\n",
         });
-        lines.push_str(SAFE);
+        lines.push_str(FILE_SAFE);
     }
     match part {
         _ if not_modified => {}
