@@ -325,3 +325,29 @@ async fn a_row_that_cannot_be_read_is_fetched_again() {
         }
     }
 }
+
+#[test]
+fn slow_readers_of_the_plain_list_hold_no_threads() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let house = House::start().await;
+        release(&house, "1.0", 100);
+        let names: Vec<_> = (0..150_000).map(|n| format!(r#"{{"name":"a-project-with-a-long-name-{n}"}}"#)).collect();
+        let list = format!(r#"{{"meta":{{"api-version":"1.1"}},"projects":[{}]}}"#, names.join(","));
+        house.upstream.put("/simple/", JSON, list);
+        let headers = [("Accept", JSON)];
+        assert_eq!(house.get_with("/root/pypi/+simple/", &headers).await.status, 200);
+        let client = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+        let mut slow = Vec::new();
+        for _ in 0..6 {
+            let asking = client.get(house.url("/root/pypi/+simple/")).header("Accept", JSON).send();
+            let answer = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("no thread was left");
+            // Its head is here; nobody reads the rest.
+            slow.push(answer.unwrap());
+        }
+        let page = tokio::time::timeout(Duration::from_secs(5), house.page("demo")).await;
+        assert_eq!(page.expect("no thread was left for a page").status, 200);
+        drop(slow);
+        house.end().await;
+    });
+}
