@@ -3,6 +3,7 @@ use super::body::FileBody;
 use super::errors::IndexError;
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
+use crate::fresh::Decision;
 use crate::http::{Encoding, Format};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
@@ -76,11 +77,10 @@ impl House {
         }
         let key = list_key(&ask.index);
         let stored = self.store.document(&key).await?;
-        let now = self.clock.unix();
-        let ttl = mirror.ttl_ms * TTL_PAGES / 1_000;
-        let fresh = stored.as_ref().is_some_and(|document| now.wrapping_sub(document.fetched) < ttl);
+        let state = self.states.get_or_make(&key, stored.as_ref(), mirror.ttl_ms * TTL_PAGES);
         if let Some(document) = &stored {
-            if !fresh {
+            // An upstream that failed a moment ago is left alone: each question may cost it the whole list.
+            if !matches!(state.decide(self.clock.ticks(), false), Decision::Fresh | Decision::Stale) {
                 drop(self.start_list(&mirror, stored.clone()));
             }
             if let Some(answer) = self.kept_list(&ask, document).await? {
@@ -105,6 +105,20 @@ impl House {
     }
 
     async fn fetch_list(self: Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
+        let ttl_ms = mirror.ttl_ms * TTL_PAGES;
+        let state = self.states.get_or_make(&list_key(&mirror.name), stored.as_ref(), ttl_ms);
+        let fetched = self.ask_list(mirror, stored).await;
+        match &fetched {
+            Ok(()) => state.confirmed(self.clock.ticks(), ttl_ms),
+            Err(why) => {
+                tracing::warn!(index = %mirror.name, %why, "the list of projects cannot be fetched");
+                state.failed(self.clock.ticks());
+            }
+        }
+        fetched
+    }
+
+    async fn ask_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
         let kept = stored.as_ref().and_then(read_kept);
         let whole = kept.is_some_and(|kept| {
             [kept.json, kept.html]

@@ -351,3 +351,27 @@ fn slow_readers_of_the_plain_list_hold_no_threads() {
         house.end().await;
     });
 }
+
+#[tokio::test]
+async fn a_list_that_cannot_be_refreshed_is_not_asked_for_by_every_request() {
+    let house = House::start().await;
+    house.upstream.put("/simple/", JSON, r#"{"meta":{"api-version":"1.1"},"projects":[{"name":"demo"}]}"#);
+    let list = || house.get_with("/root/pypi/+simple/", &[("Accept", JSON)]);
+    assert_eq!(list().await.status, 200);
+    house.upstream.misbehave_always("/simple/", Misbehaviour::Status(403));
+    house.clock.advance(PAGE_TTL * 6);
+    assert_eq!(list().await.status, 200);
+    house.upstream.asked("/simple/", 2).await;
+    for _ in 0..20 {
+        assert_eq!(list().await.status, 200);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = house.upstream.count("/simple/");
+    assert!(asked <= 3, "upstream was asked {asked} times");
+    house.upstream.behave("/simple/");
+    house.upstream.forget_requests();
+    house.clock.advance(Duration::from_secs(61));
+    list().await;
+    house.upstream.asked("/simple/", 1).await;
+    house.end().await;
+}
