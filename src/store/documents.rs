@@ -63,6 +63,7 @@ impl Store {
     /// Writes a document in place of an older one: one row, one transaction.
     pub async fn put_document(&self, key: &DocumentKey, document: &Document) -> Result<(), StoreError> {
         let body = zstd::bulk::compress(&document.body, ROW_ZSTD_LEVEL).map_err(|_| StoreError::Row("body"))?;
+        let _turn = self.turn().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO document
              (index_name, kind, name, fetched, etag, last_modified, last_serial, digest, url, body)
