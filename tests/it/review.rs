@@ -375,3 +375,24 @@ async fn a_list_that_cannot_be_refreshed_is_not_asked_for_by_every_request() {
     house.upstream.asked("/simple/", 1).await;
     house.end().await;
 }
+
+#[tokio::test]
+async fn the_tag_of_a_file_without_a_stated_digest_is_that_of_its_bytes() {
+    let house = House::start().await;
+    let (filename, bytes) = (wheel_filename("demo", "1.0"), wheel("demo", "1.0", 2_000, 7));
+    house.upstream.project("demo").wheel(&filename, bytes.clone()).without_hash();
+    let path = house.file_path("demo", &filename).await;
+    assert_eq!(house.get(&path).await.body, bytes);
+    let house = house.restart(|_| {}).await;
+    house.page("demo").await;
+    let other = wheel("demo", "1.0", 2_000, 8);
+    house.upstream.change_bytes(&filename, other.clone());
+    for cached in house.cached() {
+        std::fs::remove_file(cached).unwrap();
+    }
+    let answer = house.get(&path).await;
+    assert_eq!(answer.body, other);
+    let etag = answer.header("etag");
+    assert!(etag.is_empty() || etag == format!("\"{}\"", sha256(&other)), "the tag of other bytes");
+    house.end().await;
+}
