@@ -165,7 +165,7 @@ impl House {
         }
         match flight.ready().await {
             Ok(total) => {
-                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, stated));
+                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, stated, total));
                 Ok(answer(&facts, stated, total, RangeAnswer::Whole, body, tier))
             }
             Err(Failure::Disk) => self.passed_through(&mirror, &facts, stated).await,
