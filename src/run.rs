@@ -33,6 +33,9 @@ const CONNECTIONS_MAX: usize = 4096;
 /// File descriptors that are kept for files, the database and upstream.
 const DESCRIPTORS_RESERVED: u64 = 256;
 
+/// OPEN_MAX of macOS: it offers no hard limit and refuses to be taken at its word (setrlimit(2), compatibility).
+const DESCRIPTORS_MACOS_MAX: u64 = 10_240;
+
 /// Clients may keep a mirror's page this long, in seconds, at most (standards: PyPI says the same).
 const PAGE_MAX_AGE_MAX: u64 = 600;
 
@@ -247,16 +250,20 @@ fn say(text: &str) {
 
 /// Lets the process open as many files as it may; how many connections that bears.
 fn raise_descriptors() -> usize {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    let soft = limit.current;
-    limit.current = limit.maximum;
-    let now = match setrlimit(Resource::Nofile, limit) {
-        Ok(()) => limit.maximum,
-        Err(_) => soft,
-    };
-    let spare = now.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = highest_taken(limit.current, limit.maximum, |current| {
+        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok()
+    });
+    let spare = raised.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_RESERVED) / 2;
     usize::try_from(spare).unwrap_or(CONNECTIONS_MAX).clamp(16, CONNECTIONS_MAX)
+}
+
+/// Raises a limit of descriptors as far as `set` lets it; what it is then (none: no limit).
+fn highest_taken(soft: Option<u64>, hard: Option<u64>, mut set: impl FnMut(Option<u64>) -> bool) -> Option<u64> {
+    let modest = Some(hard.map_or(DESCRIPTORS_MACOS_MAX, |hard| hard.min(DESCRIPTORS_MACOS_MAX)));
+    let higher = |wanted: &Option<u64>| soft.is_some_and(|soft| wanted.is_none_or(|wanted| wanted > soft));
+    [hard, modest].into_iter().filter(higher).find(|wanted| set(*wanted)).unwrap_or(soft)
 }
 
 /// The log goes to standard error through a thread of its own: a full disk or a closed pipe there holds up no request.
@@ -273,4 +280,21 @@ fn start_log(format: LogFormat, env: &BTreeMap<String, String>) -> tracing_appen
         let _ = writeln!(io::stderr(), "sidewheel: no log: {why}");
     }
     guard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_raised_as_far_as_the_system_lets_us() {
+        let macos = |wanted: Option<u64>| wanted.is_some_and(|wanted| wanted <= 10_240);
+        assert_eq!(highest_taken(Some(256), None, macos), Some(10_240), "macOS would leave us 16 connections");
+        assert_eq!(highest_taken(Some(1024), Some(524_288), |_| true), Some(524_288));
+        assert_eq!(highest_taken(Some(1024), Some(4096), |_| true), Some(4096));
+        assert_eq!(highest_taken(Some(1024), None, |_| true), None);
+        assert_eq!(highest_taken(Some(65_536), None, macos), Some(65_536), "never down");
+        assert_eq!(highest_taken(Some(256), Some(4096), |_| false), Some(256));
+        assert_eq!(highest_taken(None, None, |_| false), None);
+    }
 }

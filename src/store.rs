@@ -15,12 +15,16 @@ pub use schema::StoreError;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A handle on the database; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
+    /// Held by the one who writes: SQLite lets in only one, and the others would wait on the readers' connections.
+    writing: Arc<Semaphore>,
 }
 
 /// Connections: one writes at a time in SQLite, the others read. Each costs a thread and its page cache.
@@ -50,7 +54,7 @@ impl Store {
             .connect_with(options);
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
         schema::prepare(&pool).await.map_err(|why| why.at(&path))?;
-        Ok(Self { pool })
+        Ok(Self::over(pool))
     }
 
     /// Opens the database of a data directory that cannot be written, to read what is there.
@@ -61,7 +65,7 @@ impl Store {
         let connect = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options);
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
         schema::check(&pool).await.map_err(|why| why.at(&path))?;
-        Ok(Self { pool })
+        Ok(Self::over(pool))
     }
 
     /// A database that lives in memory and dies with the handle: for a data directory that cannot be written.
@@ -73,7 +77,19 @@ impl Store {
             .connect("sqlite::memory:")
             .await?;
         schema::prepare(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self::over(pool))
+    }
+
+    fn over(pool: SqlitePool) -> Self {
+        Self { pool, writing: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The turn to write, waited for as long as for the database's own lock.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        match tokio::time::timeout(LOCK_WAIT, self.writing.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(StoreError::Busy),
+        }
     }
 
     /// Writes what is pending and closes; later calls fail.

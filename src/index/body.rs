@@ -1,4 +1,5 @@
 use super::files::KnownFile;
+use super::list::Plain;
 use super::pass::{Pass, Rescue};
 use crate::cache::{Disk, DiskFile, Failure, Flight, Follower};
 use crate::upstream::FileBody as UpstreamBody;
@@ -6,7 +7,6 @@ use bytes::Bytes;
 use std::fs::File;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
-use tokio::sync::mpsc;
 
 /// The bytes of an answer, piece by piece. A body that ends with an error must end with a cut connection.
 pub struct FileBody(Source);
@@ -21,8 +21,8 @@ enum Source {
         body: Box<UpstreamBody>,
         left: u64,
     },
-    /// Made by a thread, such as a list that is being decompressed.
-    Made(mpsc::Receiver<Result<Bytes, Failure>>),
+    /// A list that is being decompressed.
+    Plain(Box<Plain>),
 }
 
 /// Something that can be sent.
@@ -81,8 +81,8 @@ impl FileBody {
         Self(Source::Part { body: Box::new(body), left: len })
     }
 
-    pub(super) fn made(pieces: mpsc::Receiver<Result<Bytes, Failure>>) -> Self {
-        Self(Source::Made(pieces))
+    pub(super) fn plain(plain: Plain) -> Self {
+        Self(Source::Plain(Box::new(plain)))
     }
 
     /// The next piece; `None` at the end, which is reached only when everything was as promised.
@@ -98,10 +98,7 @@ impl FileBody {
                     Ok(Some(Piece::Bytes(bytes)))
                 }
             },
-            Source::Made(pieces) => match pieces.recv().await {
-                Some(piece) => Ok(Some(Piece::Bytes(piece?))),
-                None => Ok(None),
-            },
+            Source::Plain(plain) => Ok(plain.next().await?.map(Piece::Bytes)),
             Source::Follow(following) => match following.0.next().await {
                 Ok(piece) => Ok(piece.map(|(file, range)| Piece::File { file, range })),
                 // Our disk is no reason for the client to fail: it is served through, verified as a whole.

@@ -130,14 +130,16 @@ impl House {
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
         }
         let here = digest.is_some_and(|digest| self.disk.has(&digest));
+        // A digest that we computed is that of the bytes we had; what comes now may be others.
+        let stated = facts.sha256;
         if self.offline && !here {
             return Err(IndexError::Offline(facts.filename.to_string()));
         }
         if let (true, Some(size)) = (ask.head_only, facts.size) {
-            let part = choose(&ask, digest, Some(size));
-            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
+            let part = choose(&ask, stated, Some(size));
+            return Ok(answer(&facts, stated, size, part, FileBody::empty(), Tier::Miss));
         }
-        let part = match (choose(&ask, digest, facts.size), facts.size) {
+        let part = match (choose(&ask, stated, facts.size), facts.size) {
             // Passed through, a range that is the whole file would be complete and never verified.
             (RangeAnswer::Part { start: 0, end_inclusive: end }, Some(size)) if end + 1 == size => RangeAnswer::Whole,
             (part, _) => part,
@@ -146,25 +148,25 @@ impl House {
         if !here
             && worth_a_part
             && part != RangeAnswer::Whole
-            && let Some(answer) = self.part_from_upstream(&mirror, &facts, digest, part).await?
+            && let Some(answer) = self.part_from_upstream(&mirror, &facts, stated, part).await?
         {
             return Ok(answer);
         }
         let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
         let tier = if here { Tier::Disk } else { tier };
         if ask.range.is_some() && (part != RangeAnswer::Whole || facts.size.is_none()) {
-            return match self.part_when_landed(&ask, &facts, digest, &flight, tier).await {
+            return match self.part_when_landed(&ask, &facts, stated, &flight, tier).await {
                 // The whole is an answer to any range, and needs no disk.
-                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(&mirror, &facts, digest).await,
+                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(&mirror, &facts, stated).await,
                 other => other,
             };
         }
         match flight.ready().await {
             Ok(total) => {
-                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, digest));
-                Ok(answer(&facts, digest, total, RangeAnswer::Whole, body, tier))
+                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, stated, total));
+                Ok(answer(&facts, stated, total, RangeAnswer::Whole, body, tier))
             }
-            Err(Failure::Disk) => self.passed_through(&mirror, &facts, digest).await,
+            Err(Failure::Disk) => self.passed_through(&mirror, &facts, stated).await,
             Err(why) => Err(file_error(&facts, why)),
         }
     }

@@ -3,6 +3,7 @@ use super::body::FileBody;
 use super::errors::IndexError;
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
+use crate::fresh::Decision;
 use crate::http::{Encoding, Format};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
@@ -10,9 +11,11 @@ use crate::simple::{ListSummary, ListTranscoder};
 use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::{ListBody, ListFetch, PageKind, Validators};
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
@@ -74,11 +77,10 @@ impl House {
         }
         let key = list_key(&ask.index);
         let stored = self.store.document(&key).await?;
-        let now = self.clock.unix();
-        let ttl = mirror.ttl_ms * TTL_PAGES / 1_000;
-        let fresh = stored.as_ref().is_some_and(|document| now.wrapping_sub(document.fetched) < ttl);
+        let state = self.states.get_or_make(&key, stored.as_ref(), mirror.ttl_ms * TTL_PAGES);
         if let Some(document) = &stored {
-            if !fresh {
+            // An upstream that failed a moment ago is left alone: each question may cost it the whole list.
+            if !matches!(state.decide(self.clock.ticks(), false), Decision::Fresh | Decision::Stale) {
                 drop(self.start_list(&mirror, stored.clone()));
             }
             if let Some(answer) = self.kept_list(&ask, document).await? {
@@ -103,6 +105,20 @@ impl House {
     }
 
     async fn fetch_list(self: Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
+        let ttl_ms = mirror.ttl_ms * TTL_PAGES;
+        let state = self.states.get_or_make(&list_key(&mirror.name), stored.as_ref(), ttl_ms);
+        let fetched = self.ask_list(mirror, stored).await;
+        match &fetched {
+            Ok(()) => state.confirmed(self.clock.ticks(), ttl_ms),
+            Err(why) => {
+                tracing::warn!(index = %mirror.name, %why, "the list of projects cannot be fetched");
+                state.failed(self.clock.ticks());
+            }
+        }
+        fetched
+    }
+
+    async fn ask_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
         let kept = stored.as_ref().and_then(read_kept);
         let whole = kept.is_some_and(|kept| {
             [kept.json, kept.html]
@@ -186,7 +202,7 @@ impl House {
         }
         let plain = ask.encoding == Encoding::Identity;
         let (len, body) = match plain {
-            true => (form.bytes, FileBody::made(decompressed(file))),
+            true => (form.bytes, FileBody::plain(Plain::new(file, form.bytes))),
             false => (form.gzip_bytes, FileBody::disk(&file, 0..file.len)),
         };
         let (front, _) = form.sha256.split_at(32.min(form.sha256.len()));
@@ -323,27 +339,37 @@ impl Read for PieceReader {
     }
 }
 
-/// The plain text of a compressed file, piece by piece, as fast as somebody takes it.
-fn decompressed(file: DiskFile) -> mpsc::Receiver<Result<Bytes, Failure>> {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::task::spawn_blocking(move || {
-        let mut reader = flate2::read::GzDecoder::new(io::BufReader::new(&*file.file));
-        loop {
-            let mut piece = vec![0; PLAIN_PIECE_BYTES];
-            match reader.read(&mut piece) {
-                Ok(0) => return,
-                Ok(count) => {
-                    piece.truncate(count);
-                    if sender.blocking_send(Ok(piece.into())).is_err() {
-                        return;
-                    }
-                }
-                Err(_) => {
-                    let _ = sender.blocking_send(Err(Failure::Damaged));
-                    return;
-                }
+/// The plain text of a compressed file, piece by piece as somebody takes it: a thread is busy for a piece, never held
+/// for a client.
+pub(super) struct Plain {
+    reader: Option<GzDecoder<BufReader<Arc<File>>>>,
+    /// Bytes that are still to come.
+    left: u64,
+}
+
+impl Plain {
+    /// The text of `file`, which is `len` bytes long.
+    fn new(file: DiskFile, len: u64) -> Self {
+        Self { reader: Some(GzDecoder::new(BufReader::new(file.file))), left: len }
+    }
+
+    /// The next piece; `None` after exactly as many bytes as were promised.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let mut reader = self.reader.take().ok_or(Failure::Vanished)?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = Vec::with_capacity(PLAIN_PIECE_BYTES);
+            let read = reader.by_ref().take(PLAIN_PIECE_BYTES as u64).read_to_end(&mut piece);
+            read.map(|_| (reader, piece))
+        });
+        let (reader, piece) = read.await.map_err(|_| Failure::Vanished)?.map_err(|_| Failure::Damaged)?;
+        self.reader = Some(reader);
+        match piece.is_empty() {
+            true if self.left == 0 => Ok(None),
+            true => Err(Failure::Damaged),
+            false => {
+                self.left = self.left.checked_sub(piece.len() as u64).ok_or(Failure::Damaged)?;
+                Ok(Some(piece.into()))
             }
         }
-    });
-    receiver
+    }
 }

@@ -36,14 +36,22 @@ pub struct Rescue {
     mirror: Arc<Mirror>,
     facts: Arc<FileFacts>,
     digest: Option<Sha256>,
+    /// The length that the client has been promised.
+    total: u64,
 }
 
 /// Piece in which a written prefix is read again to be hashed, in bytes.
 const PREFIX_PIECE_BYTES: usize = 256 * 1024;
 
 impl House {
-    pub(super) fn rescue(&self, mirror: &Arc<Mirror>, facts: &Arc<FileFacts>, digest: Option<Sha256>) -> Rescue {
-        Rescue { mirror: Arc::clone(mirror), facts: Arc::clone(facts), digest }
+    pub(super) fn rescue(
+        &self,
+        mirror: &Arc<Mirror>,
+        facts: &Arc<FileFacts>,
+        digest: Option<Sha256>,
+        total: u64,
+    ) -> Rescue {
+        Rescue { mirror: Arc::clone(mirror), facts: Arc::clone(facts), digest, total }
     }
 
     /// Serves a file through when not even a temporary file could be made.
@@ -53,7 +61,7 @@ impl House {
         facts: &Arc<FileFacts>,
         digest: Option<Sha256>,
     ) -> Result<FileAnswer, IndexError> {
-        let pass = Pass::open(mirror, facts, digest, 0, None).await.map_err(|why| file_error(facts, why))?;
+        let pass = Pass::open(mirror, facts, digest, None, None).await.map_err(|why| file_error(facts, why))?;
         let total = pass.total;
         Ok(answer(facts, digest, total, RangeAnswer::Whole, FileBody::pass(pass), Tier::Miss))
     }
@@ -66,7 +74,7 @@ impl Rescue {
         let written = follower.file();
         let hasher = tokio::task::spawn_blocking(move || hash_prefix(written.as_deref(), sent));
         let hasher = hasher.await.map_err(|_| Failure::Vanished)??;
-        Pass::open(&self.mirror, &self.facts, self.digest, sent, Some(hasher)).await
+        Pass::open(&self.mirror, &self.facts, self.digest, Some(self.total), Some((sent, hasher))).await
     }
 }
 
@@ -75,9 +83,10 @@ impl Pass {
         mirror: &Mirror,
         facts: &FileFacts,
         expected: Option<Sha256>,
-        sent: u64,
-        sent_hash: Option<sha2::Sha256>,
+        promised: Option<u64>,
+        sent: Option<(u64, sha2::Sha256)>,
     ) -> Result<Self, Failure> {
+        let (sent, sent_hash) = sent.unwrap_or_default();
         let from = (sent > 0).then_some(ByteRange::From(sent));
         let fetched = mirror.upstream.file(&facts.url, from, None, false).await.map_err(|why| failure(&why))?;
         let whole = matches!(fetched.status, FileStatus::Whole);
@@ -85,12 +94,7 @@ impl Pass {
             FileStatus::Whole => fetched.len,
             FileStatus::Part { total, .. } => Some(total),
         };
-        // Without a length there is no Content-Length, and without that no cut that a client would notice.
-        let total = match (facts.size, told) {
-            (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
-            (size, told) => size.or(told).ok_or(Failure::Broken)?,
-        };
-        let sent_hash = sent_hash.unwrap_or_default();
+        let total = agreed([promised, facts.size, told])?;
         let (hasher, seen, skip, skipped) = match whole {
             true if sent > 0 => (sha2::Sha256::new(), 0, sent, Some(finish(sent_hash))),
             true => (sha2::Sha256::new(), 0, 0, None),
@@ -162,6 +166,14 @@ impl Pass {
     }
 }
 
+/// The one length that all who state one state. Without any there is no Content-Length, and without that no cut that
+/// a client would notice.
+fn agreed(stated: [Option<u64>; 3]) -> Result<u64, Failure> {
+    let mut stated = stated.into_iter().flatten();
+    let total = stated.next().ok_or(Failure::Broken)?;
+    if stated.all(|other| other == total) { Ok(total) } else { Err(Failure::Wrong) }
+}
+
 fn finish(hasher: sha2::Sha256) -> Sha256 {
     Sha256::from_bytes(hasher.finalize().into())
 }
@@ -179,4 +191,20 @@ fn hash_prefix(file: Option<&File>, len: u64) -> Result<sha2::Sha256, Failure> {
         at += want as u64;
     }
     Ok(hasher)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_holds_only_when_nobody_disagrees() {
+        assert_eq!(agreed([None, None, None]), Err(Failure::Broken));
+        for stated in [[Some(7), None, None], [None, Some(7), None], [None, None, Some(7)], [Some(7); 3]] {
+            assert_eq!(agreed(stated), Ok(7));
+        }
+        // What the client was promised when the flight began, and another length now.
+        assert_eq!(agreed([Some(7), None, Some(8)]), Err(Failure::Wrong));
+        assert_eq!(agreed([None, Some(7), Some(8)]), Err(Failure::Wrong));
+    }
 }

@@ -10,6 +10,7 @@ impl Store {
 
     /// Notes many files at once; those known already keep their last use.
     pub async fn put_blobs(&self, blobs: &[(Sha256, u64)], used: u64) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
         let mut transaction = self.pool.begin().await?;
         for (digest, size) in blobs {
             sqlx::query("INSERT INTO blob VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET size = excluded.size")
@@ -24,6 +25,7 @@ impl Store {
 
     /// Notes the last uses of files, in one transaction.
     pub async fn touch_blobs(&self, uses: &[(Sha256, u64)]) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
         let mut transaction = self.pool.begin().await?;
         for (digest, used) in uses {
             sqlx::query("UPDATE blob SET used = max(used, ?) WHERE sha256 = ?")
@@ -44,6 +46,7 @@ impl Store {
 
     /// Forgets files, and the metadata and computed digests that lie in them, in one transaction.
     pub async fn remove_blobs(&self, blobs: &[Sha256]) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
         let mut transaction = self.pool.begin().await?;
         for blob in blobs {
             for query in [
@@ -77,6 +80,7 @@ impl Store {
         digest: &Sha256,
         size: u64,
     ) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
         sqlx::query("INSERT OR REPLACE INTO unhashed VALUES (?, ?, ?, ?)")
             .bind(index.as_str())
             .bind(url)

@@ -74,6 +74,7 @@ impl Store {
         let plain = std::mem::take(&mut document.body);
         // As a stream: it needs room for what comes out, not for the worst case.
         let body = off_the_worker(move || zstd::stream::encode_all(plain.as_slice(), ROW_ZSTD_LEVEL)).await?;
+        let _turn = self.turn().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO document
              (index_name, kind, name, fetched, etag, last_modified, last_serial, digest, url, body)

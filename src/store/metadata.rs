@@ -20,6 +20,7 @@ impl Store {
         project: &ProjectName,
         row: &MetadataRow,
     ) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
         sqlx::query("INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?, ?, ?)")
             .bind(index.as_str())
             .bind(project.as_str())

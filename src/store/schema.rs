@@ -37,6 +37,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64 },
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
+    #[error("the database is busy: others have been writing for too long")]
+    Busy,
     #[error("a row of the database cannot be read: {0}")]
     Row(&'static str),
 }

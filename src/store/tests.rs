@@ -74,3 +74,25 @@ async fn a_newer_layout_and_a_damaged_file_are_refused_by_name() {
     let error = Store::open(data.path()).await.err().unwrap().to_string();
     assert!(error.contains("move it away"), "{error}");
 }
+
+#[tokio::test]
+async fn writers_that_wait_for_a_lock_leave_the_readers_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path()).await.unwrap();
+    let other = Store::open(data.path()).await.unwrap();
+    let lock = other.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let writers: Vec<_> = (0..10)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.put_blob(&digest(n), 1, 1).await })
+        })
+        .collect();
+    // Time for all to come to the lock; a reader that is too early sees less, never more.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let read = tokio::time::timeout(Duration::from_secs(3), store.blob_totals()).await;
+    assert_eq!(read.expect("a reader waits behind the writers").unwrap(), (0, 0));
+    lock.rollback().await.unwrap();
+    for writer in writers {
+        writer.await.unwrap().unwrap();
+    }
+}

@@ -326,3 +326,74 @@ async fn a_row_that_cannot_be_read_is_fetched_again() {
         }
     }
 }
+
+#[test]
+fn slow_readers_of_the_plain_list_hold_no_threads() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(4).build().unwrap();
+    runtime.block_on(async {
+        let house = House::start().await;
+        release(&house, "1.0", 100);
+        let names: Vec<_> = (0..150_000).map(|n| format!(r#"{{"name":"a-project-with-a-long-name-{n}"}}"#)).collect();
+        let list = format!(r#"{{"meta":{{"api-version":"1.1"}},"projects":[{}]}}"#, names.join(","));
+        house.upstream.put("/simple/", JSON, list);
+        let headers = [("Accept", JSON)];
+        assert_eq!(house.get_with("/root/pypi/+simple/", &headers).await.status, 200);
+        let client = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+        let mut slow = Vec::new();
+        for _ in 0..6 {
+            let asking = client.get(house.url("/root/pypi/+simple/")).header("Accept", JSON).send();
+            let answer = tokio::time::timeout(Duration::from_secs(5), asking).await.expect("no thread was left");
+            // Its head is here; nobody reads the rest.
+            slow.push(answer.unwrap());
+        }
+        let page = tokio::time::timeout(Duration::from_secs(5), house.page("demo")).await;
+        assert_eq!(page.expect("no thread was left for a page").status, 200);
+        drop(slow);
+        house.end().await;
+    });
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_refreshed_is_not_asked_for_by_every_request() {
+    let house = House::start().await;
+    house.upstream.put("/simple/", JSON, r#"{"meta":{"api-version":"1.1"},"projects":[{"name":"demo"}]}"#);
+    let list = || house.get_with("/root/pypi/+simple/", &[("Accept", JSON)]);
+    assert_eq!(list().await.status, 200);
+    house.upstream.misbehave_always("/simple/", Misbehaviour::Status(403));
+    house.clock.advance(PAGE_TTL * 6);
+    assert_eq!(list().await.status, 200);
+    house.upstream.asked("/simple/", 2).await;
+    for _ in 0..20 {
+        assert_eq!(list().await.status, 200);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = house.upstream.count("/simple/");
+    assert!(asked <= 3, "upstream was asked {asked} times");
+    house.upstream.behave("/simple/");
+    house.upstream.forget_requests();
+    house.clock.advance(Duration::from_secs(61));
+    list().await;
+    house.upstream.asked("/simple/", 1).await;
+    house.end().await;
+}
+
+#[tokio::test]
+async fn the_tag_of_a_file_without_a_stated_digest_is_that_of_its_bytes() {
+    let house = House::start().await;
+    let (filename, bytes) = (wheel_filename("demo", "1.0"), wheel("demo", "1.0", 2_000, 7));
+    house.upstream.project("demo").wheel(&filename, bytes.clone()).without_hash();
+    let path = house.file_path("demo", &filename).await;
+    assert_eq!(house.get(&path).await.body, bytes);
+    let house = house.restart(|_| {}).await;
+    house.page("demo").await;
+    let other = wheel("demo", "1.0", 2_000, 8);
+    house.upstream.change_bytes(&filename, other.clone());
+    for cached in house.cached() {
+        std::fs::remove_file(cached).unwrap();
+    }
+    let answer = house.get(&path).await;
+    assert_eq!(answer.body, other);
+    let etag = answer.header("etag");
+    assert!(etag.is_empty() || etag == format!("\"{}\"", sha256(&other)), "the tag of other bytes");
+    house.end().await;
+}
