@@ -72,7 +72,8 @@ struct House {
     memory: Memory<Key, Value>,
     states: states::States,
     refreshes: Calls<DocumentKey, pages::Refreshed>,
-    renders: Calls<PageKey, Result<Arc<RenderedPage>, IndexError>>,
+    /// By the generation too: who comes after a change does not join a rendering from before it.
+    renders: Calls<(PageKey, u64), Result<Arc<RenderedPage>, IndexError>>,
     lists: Calls<IndexName, list::Fetched>,
     metadata_calls: Calls<MetadataKey, metadata::Got>,
     flights: Flights<FlightKey>,
@@ -98,6 +99,9 @@ struct House {
 /// Threads that parse, render and compress at once. A page of 40,000 files takes tens of megabytes while it is worked
 /// on; two keep both cores busy and the memory bounded.
 const KITCHEN_MAX: usize = 2;
+
+/// From this size on a page is worked on alone, in bytes.
+const LARGE_WORK_BYTES: usize = 2 * 1024 * 1024;
 
 /// The part of the memory budget that is the cache's own; the rest is for what is under way.
 const CACHE_PERCENT: u64 = 80;
@@ -228,9 +232,14 @@ impl House {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Runs work that takes time off the workers, a few at once.
-    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, IndexError> {
-        let _place = self.kitchen.acquire().await.map_err(|_| IndexError::Lost)?;
+    /// Runs work on about `size` bytes off the workers: a few small ones at once, a large one alone.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let places = if size >= LARGE_WORK_BYTES { KITCHEN_MAX as u32 } else { 1 };
+        let _places = self.kitchen.acquire_many(places).await.map_err(|_| IndexError::Lost)?;
         tokio::task::spawn_blocking(work).await.map_err(|_| IndexError::Lost)
     }
 }

@@ -244,7 +244,7 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         let leader = Leader {
             state,
             file: Arc::clone(&flight.file),
-            claim: Claim { flights: Arc::clone(&self.0), key: key.clone() },
+            claim: Claim { flights: Arc::clone(&self.0), key: key.clone(), file: Arc::clone(&flight.file) },
         };
         Joined::Leads(leader, flight)
     }
@@ -331,15 +331,21 @@ impl<K: Eq + Hash + Clone> Drop for Leader<K> {
     }
 }
 
-/// The place in the map; released once, before the end is told, so that no late asker joins an ended flight.
+/// The place in the map; released before the end is told, so that no late asker joins an ended flight.
 struct Claim<K: Eq + Hash + Clone> {
     flights: Arc<Mutex<HashMap<K, Flight>>>,
     key: K,
+    /// Tells this flight from a later one of the same key.
+    file: Arc<Mutex<Option<Arc<File>>>>,
 }
 
 impl<K: Eq + Hash + Clone> Claim<K> {
     fn release(&self) {
-        self.flights.lock().remove(&self.key);
+        let mut flights = self.flights.lock();
+        // The leader lives on after the end, keeping books; by then the place may be another's.
+        if flights.get(&self.key).is_some_and(|flight| Arc::ptr_eq(&flight.file, &self.file)) {
+            flights.remove(&self.key);
+        }
     }
 }
 

@@ -37,16 +37,18 @@ impl House {
         }
         let Ok(permit) = Arc::clone(&self.backfilling).try_acquire_owned() else { return };
         let (house, mirror, document) = (Arc::clone(self), Arc::clone(mirror), document.clone());
-        let (state, digest) = (Arc::downgrade(state), state.known().stored.map(|stored| stored.digest));
+        let (state, digest) = (Arc::downgrade(state), state.latest());
         tokio::spawn(async move {
             let _permit = permit;
-            let Ok(Some(content)) = house.content(&document).await else { return };
+            let Some(begun) = Weak::upgrade(&state) else { return };
+            let Ok(Some(content)) = house.content(&document, &begun).await else { return };
+            drop(begun);
             let Content::Page(page) = &*content else { return };
             let wheels: Vec<_> = likely(page).into_iter().filter_map(|file| FileFacts::of(&page.name, file)).collect();
             drop(content);
             for facts in wheels {
                 tokio::time::sleep(PAUSE).await;
-                let current = Weak::upgrade(&state).and_then(|state| state.known().stored).map(|stored| stored.digest);
+                let current = Weak::upgrade(&state).and_then(|state| state.latest());
                 if current != digest || house.stopping() {
                     return;
                 }

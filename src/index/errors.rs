@@ -13,6 +13,9 @@ pub enum IndexError {
     UnknownProject(IndexName, ProjectName),
     #[error("the index {0} does not list the file {1}")]
     UnknownFile(IndexName, String),
+    /// What is known of the project does not list the file, and upstream cannot say whether it still holds.
+    #[error("the upstream of {0} cannot be asked about the file {1}")]
+    NotAsked(IndexName, String),
     #[error("there is no metadata for {0}")]
     NoMetadata(String),
     #[error("{0}")]

@@ -92,10 +92,7 @@ impl FileFacts {
     }
 
     fn flight_key(&self, key: &FileKey) -> FlightKey {
-        match self.sha256 {
-            Some(digest) => FlightKey::Digest(digest),
-            None => FlightKey::Url(key.index.clone(), self.url.as_str().into()),
-        }
+        FlightKey { index: key.index.clone(), url: self.url.as_str().into(), digest: self.sha256 }
     }
 }
 
@@ -134,15 +131,19 @@ impl House {
             let body = FileBody::disk(&disk, chosen(&part, disk.len));
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
         }
-        if let (true, Some(size)) = (ask.head_only, facts.size) {
-            let part = choose(&ask, digest, Some(size));
-            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
-        }
         let here = digest.is_some_and(|digest| self.disk.has(&digest));
         if self.offline && !here {
             return Err(IndexError::Offline(facts.filename.to_string()));
         }
-        let part = choose(&ask, digest, facts.size);
+        if let (true, Some(size)) = (ask.head_only, facts.size) {
+            let part = choose(&ask, digest, Some(size));
+            return Ok(answer(&facts, digest, size, part, FileBody::empty(), Tier::Miss));
+        }
+        let part = match (choose(&ask, digest, facts.size), facts.size) {
+            // Passed through, a range that is the whole file would be complete and never verified.
+            (RangeAnswer::Part { start: 0, end_inclusive: end }, Some(size)) if end + 1 == size => RangeAnswer::Whole,
+            (part, _) => part,
+        };
         let worth_a_part = facts.size.is_some_and(|size| size > FETCHED_WHOLE_BYTES_MAX);
         if !here
             && worth_a_part
@@ -153,8 +154,12 @@ impl House {
         }
         let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
         let tier = if here { Tier::Disk } else { tier };
-        if ask.range.is_some() {
-            return self.part_when_landed(&ask, &facts, digest, &flight, tier).await;
+        if ask.range.is_some() && (part != RangeAnswer::Whole || facts.size.is_none()) {
+            return match self.part_when_landed(&ask, &facts, digest, &flight, tier).await {
+                // The whole is an answer to any range, and needs no disk.
+                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(&mirror, &facts, digest).await,
+                other => other,
+            };
         }
         match flight.ready().await {
             Ok(total) => {
@@ -229,9 +234,12 @@ impl House {
         for newer in [false, true] {
             for project in key.filename.projects() {
                 match self.project(mirror, &project, newer).await {
-                    Ok(content) => {
+                    Ok((content, tier)) => {
                         if let Some(facts) = find(&content, &project, key) {
                             return Ok(facts);
+                        }
+                        if tier == Tier::Stale {
+                            trouble = Some(IndexError::NotAsked(mirror.name.clone(), key.filename.to_string()));
                         }
                     }
                     Err(IndexError::UnknownProject(..)) => {}
@@ -240,6 +248,9 @@ impl House {
             }
         }
         // What cannot be asked for is not "not there".
+        if self.offline && trouble.is_none() {
+            return Err(IndexError::Offline(key.filename.to_string()));
+        }
         Err(trouble.unwrap_or_else(|| IndexError::UnknownFile(mirror.name.clone(), key.filename.to_string())))
     }
 

@@ -16,7 +16,7 @@ use std::time::Instant;
 const CHECK_FIRST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Files from this size on get a line in the log with the rate of their transfer.
-const RATE_LOGGED_BYTES: u64 = 8 * 1024 * 1024;
+const RATE_LOGGED_BYTES: u64 = 1024 * 1024;
 
 pub(super) type FileLeader = Leader<FlightKey>;
 
@@ -143,12 +143,18 @@ impl House {
         leader.begin(len, spool.file());
         let mut writer = Writer::start(spool, Arc::clone(leader));
         let etag = fetched.etag.clone();
-        if let Err(why) = self.pour(fetched, &mut writer, 0).await {
+        // Without a length, what the whole cache may hold is the end of our patience.
+        let bytes_max = len.unwrap_or(self.disk_bytes_max);
+        if let Err(why) = self.pour(fetched, &mut writer, 0, bytes_max).await {
             let written = writer.settled().await;
             let (rest, known) = self.resume(mirror, facts, written, etag.as_deref(), why).await?;
-            self.pour(rest, &mut writer, known).await.map_err(|why| self.fetch_failed(facts, &why))?;
+            self.pour(rest, &mut writer, known, bytes_max).await.map_err(|why| self.fetch_failed(facts, &why))?;
         }
         let spool = writer.finish().await.map_err(|why| self.disk_failed(&why))?;
+        if spool.written() > bytes_max {
+            tracing::warn!(filename = %facts.filename, bytes_max, "upstream sends more than the file");
+            return Err(Failure::Wrong);
+        }
         match spool.verify(len, facts.sha256) {
             Ok(digest) => Ok((spool, digest)),
             Err(why @ (SpoolError::WrongDigest { .. } | SpoolError::WrongSize { .. })) => {
@@ -159,8 +165,15 @@ impl House {
         }
     }
 
-    /// Hands the body to the writer but for the first `known` bytes, which are written already.
-    async fn pour(&self, mut fetched: FileFetch, writer: &mut Writer, mut known: u64) -> Result<(), FetchError> {
+    /// Hands the body to the writer but for the first `known` bytes, which are written already. A body that goes beyond
+    /// `bytes_max` in all is left there.
+    async fn pour(
+        &self,
+        mut fetched: FileFetch,
+        writer: &mut Writer,
+        mut known: u64,
+        bytes_max: u64,
+    ) -> Result<(), FetchError> {
         while let Some(bytes) = fetched.body.next().await {
             let mut bytes = bytes?;
             self.metrics.received(bytes.len() as u64);
@@ -170,6 +183,9 @@ impl House {
             }
             if !bytes.is_empty() && !writer.write(bytes).await {
                 // The disk failed; `finish` says how.
+                return Ok(());
+            }
+            if writer.handed() > bytes_max {
                 return Ok(());
             }
         }

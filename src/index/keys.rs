@@ -12,8 +12,11 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     Page(PageKey),
-    Content(DocumentKey),
+    /// By its digest too: what is read late never takes the place of what came since.
+    Content(DocumentKey, Sha256),
     File(FileKey),
+    /// A wheel's metadata, the place being the metadata's own digest.
+    Metadata(FileKey),
 }
 
 /// One rendering of a document.
@@ -54,10 +57,12 @@ pub enum Place {
 
 /// A fetch or a check of a file that is under way.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub enum FlightKey {
-    Digest(Sha256),
-    /// Without a digest only the URL tells files apart; the index too, since its credentials decide what comes.
-    Url(IndexName, Arc<str>),
+pub struct FlightKey {
+    /// Its credentials decide what comes.
+    pub index: IndexName,
+    /// The source belongs to it, digest or not: that one lacks a file says nothing of another that lists the same.
+    pub url: Arc<str>,
+    pub digest: Option<Sha256>,
 }
 
 /// What wheel's metadata is being got.
@@ -85,15 +90,22 @@ pub enum Value {
 /// What a parsed file of a page costs in memory, in bytes: its fixed part and the strings that most have.
 const PARSED_FILE_BYTES: usize = 640;
 
+impl Content {
+    /// About what it takes in memory, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Page(page) => page.files.len() * PARSED_FILE_BYTES + 4096,
+            Self::Json(body) => body.len() + 256,
+        }
+    }
+}
+
 impl Weigh for Value {
     fn weight(&self) -> usize {
         match self {
             Self::Page(page) => page.body.len() + 1024,
             Self::File(file) => file.bytes.as_ref().map_or(0, Bytes::len) + 1024,
-            Self::Content(content) => match &**content {
-                Content::Page(page) => page.files.len() * PARSED_FILE_BYTES + 4096,
-                Content::Json(body) => body.len() + 256,
-            },
+            Self::Content(content) => content.size(),
         }
     }
 }

@@ -136,7 +136,7 @@ impl House {
                 }
             }
         };
-        Ok(self.store.put_document(&list_key(&mirror.name), &document).await?)
+        Ok(self.store.put_document(&list_key(&mirror.name), document).await?)
     }
 
     /// Rewrites the list while it arrives, into two compressed files; it is never whole in memory.
@@ -179,7 +179,7 @@ impl House {
         let Some(file) = self.on_disk(&digest, Some(form.gzip_bytes)).await else { return Ok(None) };
         if !file.verified {
             let (disk, checked) = (Arc::clone(&self.disk), file.clone());
-            if !self.blocking(move || disk.verify(&digest, &checked, |_| {}).unwrap_or(false)).await? {
+            if !self.blocking(0, move || disk.verify(&digest, &checked, |_| {}).unwrap_or(false)).await? {
                 self.set_aside(&digest).await;
                 return Ok(None);
             }

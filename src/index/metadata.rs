@@ -31,14 +31,15 @@ impl House {
     pub(super) async fn metadata(self: &Arc<Self>, ask: FileAsk) -> Result<FileAnswer, IndexError> {
         let mirror = Arc::clone(self.mirror(&ask.file.index)?);
         let facts = Arc::clone(&self.known(&mirror, &ask.file).await?.facts);
-        if facts.filename.kind() != DistKind::Wheel {
+        if facts.filename.kind() != DistKind::Wheel && !facts.core_metadata.is_offered() {
             return Err(IndexError::NoMetadata(facts.filename.to_string()));
         }
         if let Some(row) = self.metadata_row(&mirror, &facts).await? {
-            let held = Key::File(metadata_key(&ask, &row));
+            let held = Key::Metadata(metadata_key(&ask, &row));
             if let Some(Value::File(known)) = self.memory.get(&held)
                 && let Some(bytes) = &known.bytes
             {
+                self.note_use(&known);
                 return Ok(whole_or_part(&ask, &facts, row.sha256, bytes.clone(), Tier::Memory));
             }
             if let Some(bytes) = self.verified_bytes(&row).await {
@@ -63,7 +64,7 @@ impl House {
     /// A small file of the cache, read whole and checked: wrong bytes are set aside and got again.
     async fn verified_bytes(&self, row: &MetadataRow) -> Option<Bytes> {
         let (disk, digest, size) = (Arc::clone(&self.disk), row.sha256, row.size);
-        let read = self.blocking(move || {
+        let read = self.blocking(0, move || {
             let Ok(Some(file)) = disk.get(&digest) else { return Read::Absent };
             if file.len != size || file.len > METADATA_BYTES_MAX {
                 return Read::Damaged;
@@ -110,7 +111,8 @@ impl House {
     }
 
     async fn find_metadata(&self, mirror: &Mirror, facts: &FileFacts) -> Result<Bytes, IndexError> {
-        if let Some(digest) = facts.sha256
+        let is_wheel = facts.filename.kind() == DistKind::Wheel;
+        if let Some(digest) = facts.sha256.filter(|_| is_wheel)
             && let Some(bytes) = self.metadata_in_cache(digest).await
         {
             return promised(facts, bytes);
@@ -118,19 +120,26 @@ impl House {
         if self.offline {
             return Err(IndexError::Offline(format!("{}.metadata", facts.filename)));
         }
-        if facts.core_metadata.is_offered() {
-            // Upstream may announce what it does not have; then the wheel itself is asked.
-            if let Ok(bytes) = self.metadata_upstream(mirror, facts).await {
-                return Ok(bytes);
-            }
+        // Upstream may announce what it does not have; then the wheel itself is asked.
+        let offered = match facts.core_metadata.is_offered() {
+            true => self.metadata_upstream(mirror, facts).await,
+            false => Err(IndexError::NoMetadata(facts.filename.to_string())),
+        };
+        let Err(why) = offered else { return offered };
+        if !is_wheel {
+            return Err(why);
         }
-        promised(facts, self.metadata_by_ranges(mirror, facts).await?)
+        match self.metadata_by_ranges(mirror, facts).await {
+            Ok(bytes) => promised(facts, bytes),
+            // That the one way leads nowhere says nothing while the other was only in trouble.
+            Err(other) => Err(if is_absence(&other) { why } else { other }),
+        }
     }
 
     /// Out of the wheel when that is cached.
     async fn metadata_in_cache(&self, wheel: Sha256) -> Option<Bytes> {
         let disk = Arc::clone(&self.disk);
-        let read = self.blocking(move || {
+        let read = self.blocking(0, move || {
             let file = disk.get(&wheel).ok()??;
             if !file.verified && !disk.verify(&wheel, &file, |_| {}).unwrap_or(false) {
                 return None;
@@ -268,6 +277,10 @@ impl House {
     }
 }
 
+fn is_absence(error: &IndexError) -> bool {
+    matches!(error, IndexError::NoMetadata(_) | IndexError::File { why: Failure::Missing, .. })
+}
+
 /// The metadata, unless upstream promised another digest: then there is none to be trusted (PEP 658).
 fn promised(facts: &FileFacts, bytes: Bytes) -> Result<Bytes, IndexError> {
     match facts.core_metadata.sha256() {
@@ -282,7 +295,7 @@ enum Read {
     Absent,
 }
 
-/// The memory's key of metadata: by the digest of its own bytes, which no distribution has.
+/// The memory's key of metadata: by the digest of its own bytes, so that other bytes are never taken for it.
 fn metadata_key(ask: &FileAsk, row: &MetadataRow) -> FileKey {
     FileKey { place: Place::Digest(row.sha256.prefix()), ..ask.file.clone() }
 }

@@ -49,7 +49,7 @@ impl House {
         let mirror = Arc::clone(self.mirror(&document.index)?);
         let state = self.state(document).await?;
         let tier = self.settle(&mirror, document, &state, ask.no_cache).await?;
-        match held.filter(|page| page.is_current()) {
+        match held.filter(|page| page.is_current_in(&state)) {
             Some(page) if tier == Tier::Disk => Ok(PageAnswer { page, tier: Tier::Memory }),
             Some(page) => Ok(PageAnswer { page, tier }),
             None => Ok(PageAnswer { page: self.rendered(&mirror, &ask.page, &state).await?, tier }),
@@ -90,15 +90,16 @@ impl House {
         }
         let absent = known.entry.known() == Known::Absent;
         match state.decide(self.clock.ticks(), no_cache) {
-            Decision::Fresh | Decision::Stale if absent => Err(missing(document)),
+            Decision::Fresh if absent => Err(missing(document)),
             Decision::Fresh => Ok(Tier::Disk),
-            Decision::Stale => Ok(Tier::Stale),
+            // An absence that ran out is nothing to give: it would be a 404 that nobody knows to be true.
+            Decision::Stale if !absent => Ok(Tier::Stale),
             Decision::ServeThenRevalidate => {
                 state.revalidating();
                 self.start_refresh(mirror, document, no_cache);
                 Ok(Tier::Disk)
             }
-            Decision::Revalidate if known.stored.is_some() && !absent => {
+            Decision::Revalidate if known.entry.known() == Known::Page => {
                 let refresh = self.refresh(mirror, document, no_cache);
                 match tokio::time::timeout(REFRESH_PATIENCE, refresh).await {
                     Ok((Refreshed::Page, tier)) => Ok(tier),
@@ -106,11 +107,13 @@ impl House {
                     Ok((Refreshed::Failed(_), _)) | Err(_) => Ok(Tier::Stale),
                 }
             }
-            Decision::Revalidate | Decision::Missing => match self.refresh(mirror, document, no_cache).await {
-                (Refreshed::Page, tier) => Ok(tier),
-                (Refreshed::Missing, _) => Err(missing(document)),
-                (Refreshed::Failed(why), _) => Err(why),
-            },
+            Decision::Stale | Decision::Revalidate | Decision::Missing => {
+                match self.refresh(mirror, document, no_cache).await {
+                    (Refreshed::Page, tier) => Ok(tier),
+                    (Refreshed::Missing, _) => Err(missing(document)),
+                    (Refreshed::Failed(why), _) => Err(why),
+                }
+            }
         }
     }
 
@@ -137,14 +140,20 @@ impl House {
     }
 
     /// The content of a document that is stored.
-    pub(super) async fn content(&self, document: &DocumentKey) -> Result<Option<Arc<Content>>, IndexError> {
-        if let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone())) {
+    pub(super) async fn content(
+        &self,
+        document: &DocumentKey,
+        state: &DocumentState,
+    ) -> Result<Option<Arc<Content>>, IndexError> {
+        if let Some(latest) = state.latest()
+            && let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone(), latest))
+        {
             return Ok(Some(content));
         }
         let Some(stored) = self.store.document(document).await? else { return Ok(None) };
-        let kind = document.kind;
+        let (kind, digest) = (document.kind, stored.digest);
         let content = self
-            .blocking(move || match kind {
+            .blocking(stored.body.len(), move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
                 _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Box::new(page))),
             })
@@ -152,32 +161,51 @@ impl House {
         // A row that cannot be read is no page: it is fetched again.
         let Ok(content) = content else { return Ok(None) };
         let content = Arc::new(content);
-        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::clone(&content)));
+        self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::clone(&content)));
         Ok(Some(content))
     }
 
     /// The page of a project as it is known, asking upstream when there is none or when `newer` demands it: for those
-    /// who look for a file in it.
+    /// who look for a file in it. [`Tier::Stale`] says that upstream should have been asked and could not be.
     pub(super) async fn project(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
         project: &ProjectName,
         newer: bool,
-    ) -> Result<Arc<Content>, IndexError> {
+    ) -> Result<(Arc<Content>, Tier), IndexError> {
         let document = page_of(&mirror.name, project);
         let state = self.state(&document).await?;
-        let have = state.known().stored.is_some();
-        if !have || newer {
-            self.settle(mirror, &document, &state, newer).await?;
+        let have = state.latest().is_some();
+        let tier = match !have || newer {
+            true => self.settle(mirror, &document, &state, newer).await?,
+            false => Tier::Disk,
+        };
+        Ok((self.content_again(mirror, &document, &state).await?, tier))
+    }
+
+    /// The content of a document; fetched anew when what is stored of it is gone or cannot be read.
+    pub(super) async fn content_again(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        state: &DocumentState,
+    ) -> Result<Arc<Content>, IndexError> {
+        // The first refresh may be one that ran already, and confirms what cannot be read.
+        for _ in 0..2 {
+            if let Some(content) = self.content(document, state).await? {
+                return Ok(content);
+            }
+            if self.offline {
+                return Err(IndexError::Offline(document.name.to_string()));
+            }
+            state.lost();
+            match self.refresh(mirror, document, false).await.0 {
+                Refreshed::Failed(why) => return Err(why),
+                Refreshed::Missing => return Err(missing(document)),
+                Refreshed::Page => {}
+            }
         }
-        if let Some(content) = self.content(&document).await? {
-            return Ok(content);
-        }
-        match self.refresh(mirror, &document, false).await.0 {
-            Refreshed::Failed(why) => Err(why),
-            Refreshed::Missing => Err(missing(&document)),
-            Refreshed::Page => self.content(&document).await?.ok_or(IndexError::Lost),
-        }
+        self.content(document, state).await?.ok_or(IndexError::Lost)
     }
 }
 

@@ -105,12 +105,19 @@ impl House {
             url,
             body: arrived.body,
         };
-        self.memory.insert(Key::Content(document.clone()), Value::Content(Arc::new(arrived.content)));
-        if let Err(why) = self.store.put_document(document, &row).await {
-            // A disk that cannot be written does not keep the page from the client; memory has it.
-            self.disk_trouble(&why);
+        let (stored, digest) = (Stored::of(&row), row.digest);
+        self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::new(arrived.content)));
+        match self.store.put_document(document, row).await {
+            Ok(()) => state.changed(stored, now, ttl_ms),
+            Err(why) => {
+                // A disk that cannot be written does not keep the page from the client; memory has it.
+                self.disk_trouble(&why);
+                state.unsaved(digest, now, ttl_ms);
+            }
         }
-        state.changed(Stored::of(&row), now, ttl_ms);
+        if let Some(older) = known.latest.filter(|older| *older != digest) {
+            self.memory.remove(&Key::Content(document.clone(), older));
+        }
         if document.kind == DocumentKind::Page {
             self.start_backfill(mirror, document, &state);
         }
@@ -127,7 +134,8 @@ impl House {
     ) -> Result<Arrived, IndexError> {
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kind, name) = (document.kind, document.name.clone());
-        let arrived = self.blocking(move || arrived(kind, &name, &page)).await?.map_err(bad)?;
+        let size = page.body.len();
+        let arrived = self.blocking(size, move || arrived(kind, &name, &page)).await?.map_err(bad)?;
         let before = stored.and_then(|stored| stored.last_serial);
         match (before, arrived.last_serial) {
             (Some(before), Some(now)) if now < before => {

@@ -4,7 +4,7 @@ use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
-use crate::names::{DistFilename, DistKind, IndexName, Sha256};
+use crate::names::{DistFilename, IndexName, Sha256};
 use crate::simple::{self, CoreMetadata, ProjectPage};
 use crate::store::{DocumentKey, MetadataRow};
 use bytes::Bytes;
@@ -47,6 +47,11 @@ impl RenderedPage {
     pub fn is_current(&self) -> bool {
         self.generation == self.state.generation()
     }
+
+    /// Whether it is current by what is known now: a state that was dropped and made anew no longer tells its pages.
+    pub(super) fn is_current_in(&self, state: &Arc<DocumentState>) -> bool {
+        Arc::ptr_eq(&self.state, state) && self.is_current()
+    }
 }
 
 impl House {
@@ -58,8 +63,9 @@ impl House {
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let (house, mirror, ask, state) = (Arc::clone(self), Arc::clone(mirror), key.clone(), Arc::clone(state));
+        let generation = state.generation();
         let call = || async move { house.render(&mirror, &ask, &state).await };
-        self.renders.join(key.clone(), call).await.unwrap_or(Err(IndexError::Lost))
+        self.renders.join((key.clone(), generation), call).await.unwrap_or(Err(IndexError::Lost))
     }
 
     async fn render(
@@ -71,18 +77,24 @@ impl House {
         // Read before the rest: what changes from here on makes the rendering out of date, not wrong for ever.
         let generation = state.generation();
         let document = &key.document;
-        let content = self.content(document).await?.ok_or(IndexError::Lost)?;
+        let content = self.content_again(mirror, document, state).await?;
         let shown = self.shown(mirror, document, &content).await?;
+        let size = content.size();
         let (ask, offline_json) = (key.clone(), content);
         let (body, encoding, etag, last_serial) = self
-            .blocking(move || {
+            .blocking(size, move || {
                 let plain = render(&ask, &offline_json, shown.as_ref());
                 let serial = match &*offline_json {
                     Content::Page(page) => page.last_serial,
                     Content::Json(_) => None,
                 };
-                let (body, encoding) = compress(plain.clone(), ask.encoding);
-                (body, encoding, etag(&plain, encoding), serial)
+                match compress(&plain, ask.encoding) {
+                    Some(body) => (body, ask.encoding, etag(&plain, ask.encoding), serial),
+                    None => {
+                        let tag = etag(&plain, Encoding::Identity);
+                        (plain, Encoding::Identity, tag, serial)
+                    }
+                }
             })
             .await?;
         let page = Arc::new(RenderedPage {
@@ -96,7 +108,9 @@ impl House {
             generation,
             head: OnceLock::new(),
         });
-        self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        if page.is_current() {
+            self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        }
         Ok(page)
     }
 
@@ -164,7 +178,7 @@ fn announced(page: &ProjectPage, shown: &Shown) -> Option<ProjectPage> {
     if let Some(present) = &shown.present {
         page.files.retain(|file| present.contains(&file.filename));
     }
-    for file in page.files.iter_mut().filter(|file| file.filename.kind() == DistKind::Wheel) {
+    for file in &mut page.files {
         let row = shown.metadata.get(file.filename.as_str()).filter(|row| Some(row.wheel) == file.sha256);
         match row {
             Some(row) if file.core_metadata.sha256().is_none() => {
@@ -204,16 +218,18 @@ fn relink(file: &mut Json, base: &str) {
     }
 }
 
-fn compress(plain: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Encoding) {
+/// The page compressed; `None` when it is to be sent as it is.
+fn compress(plain: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
     if plain.len() < COMPRESS_FROM_BYTES {
-        return (plain, Encoding::Identity);
+        return None;
     }
     let compressed = match encoding {
-        Encoding::Identity => return (plain, encoding),
-        Encoding::Zstd => zstd::bulk::compress(&plain, ZSTD_LEVEL),
+        Encoding::Identity => return None,
+        // As a stream: it needs room for what comes out, not for the worst case.
+        Encoding::Zstd => zstd::stream::encode_all(plain, ZSTD_LEVEL),
         Encoding::Gzip => {
             let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-            writer.write_all(&plain).and_then(|()| writer.finish())
+            writer.write_all(plain).and_then(|()| writer.finish())
         }
         Encoding::Br => {
             let params = brotli::enc::BrotliEncoderParams {
@@ -222,14 +238,11 @@ fn compress(plain: Vec<u8>, encoding: Encoding) -> (Vec<u8>, Encoding) {
                 size_hint: plain.len(),
                 ..Default::default()
             };
-            let mut compressed = Vec::new();
-            brotli::BrotliCompress(&mut plain.as_slice(), &mut compressed, &params).map(|_| compressed)
+            let (mut reader, mut compressed) = (plain, Vec::new());
+            brotli::BrotliCompress(&mut reader, &mut compressed, &params).map(|_| compressed)
         }
     };
-    match compressed {
-        Ok(compressed) if compressed.len() < plain.len() => (compressed, encoding),
-        _ => (plain, Encoding::Identity),
-    }
+    compressed.ok().filter(|compressed| compressed.len() < plain.len())
 }
 
 /// A strong tag of the bytes sent: of the content, and of how it is encoded.
@@ -241,5 +254,35 @@ fn etag(plain: &[u8], encoding: Encoding) -> String {
         Encoding::Gzip => format!("\"{front}-gzip\""),
         Encoding::Zstd => format!("\"{front}-zstd\""),
         Encoding::Br => format!("\"{front}-br\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::states::States;
+    use super::*;
+    use crate::names::ProjectName;
+
+    #[test]
+    fn a_page_of_a_state_that_was_dropped_is_not_current() {
+        let document =
+            super::super::pages::page_of(&IndexName::parse("root/pypi").unwrap(), &ProjectName::parse("demo").unwrap());
+        let (before, after) =
+            (States::new().get_or_make(&document, None, 1), States::new().get_or_make(&document, None, 1));
+        let page = RenderedPage {
+            body: Bytes::new(),
+            format: Format::Html,
+            encoding: Encoding::Identity,
+            etag: String::new(),
+            last_serial: None,
+            is_json_document: false,
+            generation: before.generation(),
+            state: Arc::clone(&before),
+            head: OnceLock::new(),
+        };
+        assert!(page.is_current_in(&before));
+        assert!(!page.is_current_in(&after), "nobody tells this page of a change any more");
+        before.rerender();
+        assert!(!page.is_current_in(&before));
     }
 }

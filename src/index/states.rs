@@ -21,6 +21,8 @@ pub struct DocumentState {
 pub struct Known {
     /// What is stored, if anything is.
     pub stored: Option<Stored>,
+    /// The digest of the newest content.
+    pub latest: Option<Sha256>,
     pub entry: Entry,
     /// How long an answer of upstream is believed, in milliseconds.
     pub ttl_ms: u64,
@@ -39,7 +41,8 @@ impl DocumentState {
         let entry = stored.as_ref().map_or(Entry::default(), |stored| Entry::loaded(stored.fetched * 1_000));
         // What an earlier run asked upstream a moment ago is fresh still.
         let fresh_until = stored.as_ref().map_or(0, |stored| stored.fetched * 1_000 + ttl_ms);
-        let known = Mutex::new(Known { stored, entry, ttl_ms });
+        let latest = stored.as_ref().map(|stored| stored.digest);
+        let known = Mutex::new(Known { stored, latest, entry, ttl_ms });
         Self { generation: AtomicU64::new(1), fresh_until: AtomicU64::new(fresh_until), known }
     }
 
@@ -53,6 +56,11 @@ impl DocumentState {
 
     pub fn known(&self) -> Known {
         self.known.lock().clone()
+    }
+
+    /// The digest of the newest content, if there is any.
+    pub fn latest(&self) -> Option<Sha256> {
+        self.known.lock().latest
     }
 
     /// What to do about a request.
@@ -77,9 +85,28 @@ impl DocumentState {
 
     /// Upstream said something new.
     pub fn changed(&self, stored: Stored, now: u64, ttl_ms: u64) {
-        self.known.lock().stored = Some(stored);
+        {
+            let mut known = self.known.lock();
+            known.latest = Some(stored.digest);
+            known.stored = Some(stored);
+        }
         self.confirmed(now, ttl_ms);
         self.rerender();
+    }
+
+    /// Upstream said something new that could not be stored: what is stored stays what upstream is asked about, so
+    /// that it sends the new again.
+    pub fn unsaved(&self, digest: Sha256, now: u64, ttl_ms: u64) {
+        self.known.lock().latest = Some(digest);
+        self.confirmed(now, ttl_ms);
+        self.rerender();
+    }
+
+    /// What was stored is gone or cannot be read: nothing is known.
+    pub fn lost(&self) {
+        let mut known = self.known.lock();
+        (known.stored, known.latest, known.entry) = (None, None, Entry::default());
+        self.fresh_until.store(0, Ordering::Relaxed);
     }
 
     /// Upstream says that there is no such thing.

@@ -41,6 +41,11 @@ impl Writer {
         self.pieces.send(Waiting { bytes, _room: room }).is_ok()
     }
 
+    /// Bytes handed over so far.
+    pub fn handed(&self) -> u64 {
+        self.handed
+    }
+
     /// Waits until everything handed over is written; how much that is.
     pub async fn settled(&self) -> u64 {
         let _all = self.room.acquire_many(WAITING_BYTES_MAX).await;

@@ -128,12 +128,10 @@ impl Handler {
     /// `+f`, `+e` and `+packages`, and what hangs on a file.
     pub(super) async fn file(&self, request: &Request<'_>, file: FileKey, what: FileWhat, json: bool) -> Reply {
         let facts = request.facts;
-        let ask = FileAsk {
-            file,
-            range: facts.get(Field::Range).map(str::to_owned),
-            if_range: facts.get(Field::IfRange).map(str::to_owned),
-            head_only: facts.method == "HEAD",
-        };
+        let head_only = facts.method == "HEAD";
+        // Ranges are defined for GET alone (RFC 9110 §14.2).
+        let part = |field| facts.get(field).filter(|_| !head_only).map(str::to_owned);
+        let ask = FileAsk { file, range: part(Field::Range), if_range: part(Field::IfRange), head_only };
         let (kind, answer) = match what {
             FileWhat::Itself => (Kind::File, self.index().file(ask).await),
             FileWhat::Metadata => (Kind::Metadata, self.index().metadata(ask).await),

@@ -50,7 +50,7 @@ fn status(error: &IndexError) -> (Status, Loud) {
         | IndexError::NoMetadata(_)
         | IndexError::Name(_) => (Status(404), Loud::No),
         IndexError::Offline(_) => (Status(504), Loud::No),
-        IndexError::BadPage { .. } => (Status(502), Loud::Upstream),
+        IndexError::BadPage { .. } | IndexError::NotAsked(..) => (Status(502), Loud::Upstream),
         IndexError::Upstream { why, .. } => (fetch_status(why), Loud::Upstream),
         IndexError::File { why, .. } => (file_status(*why), Loud::Upstream),
         IndexError::Store(_) | IndexError::Disk(_) => (Status(500), Loud::Error),

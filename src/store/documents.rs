@@ -40,6 +40,7 @@ pub struct DocumentKey {
 const ROW_ZSTD_LEVEL: i32 = 3;
 
 impl Store {
+    /// The document, if it is stored; a row that cannot be read is no document, so that it is fetched again.
     pub async fn document(&self, key: &DocumentKey) -> Result<Option<Document>, StoreError> {
         let row = sqlx::query(
             "SELECT fetched, etag, last_modified, last_serial, digest, url, body FROM document
@@ -50,12 +51,29 @@ impl Store {
         .bind(&*key.name)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(|row| document(&row)).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let read = match document(&row) {
+            Ok((document, packed)) => {
+                drop(row);
+                let body = off_the_worker(move || zstd::stream::decode_all(packed.as_slice())).await;
+                body.map(|body| Document { body, ..document })
+            }
+            Err(why) => Err(why),
+        };
+        match read {
+            Err(StoreError::Row(what)) => {
+                tracing::warn!(index = %key.index, name = %key.name, what, "a stored document cannot be read");
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 
     /// Writes a document in place of an older one: one row, one transaction.
-    pub async fn put_document(&self, key: &DocumentKey, document: &Document) -> Result<(), StoreError> {
-        let body = zstd::bulk::compress(&document.body, ROW_ZSTD_LEVEL).map_err(|_| StoreError::Row("body"))?;
+    pub async fn put_document(&self, key: &DocumentKey, mut document: Document) -> Result<(), StoreError> {
+        let plain = std::mem::take(&mut document.body);
+        // As a stream: it needs room for what comes out, not for the worst case.
+        let body = off_the_worker(move || zstd::stream::encode_all(plain.as_slice(), ROW_ZSTD_LEVEL)).await?;
         sqlx::query(
             "INSERT OR REPLACE INTO document
              (index_name, kind, name, fetched, etag, last_modified, last_serial, digest, url, body)
@@ -103,16 +121,27 @@ impl DocumentKind {
     }
 }
 
-fn document(row: &SqliteRow) -> Result<Document, StoreError> {
+/// A large page takes tens of milliseconds to pack.
+async fn off_the_worker(
+    work: impl FnOnce() -> std::io::Result<Vec<u8>> + Send + 'static,
+) -> Result<Vec<u8>, StoreError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        _ => Err(StoreError::Row("body")),
+    }
+}
+
+/// The row but for its body, and the body as it is packed.
+fn document(row: &SqliteRow) -> Result<(Document, Vec<u8>), StoreError> {
     let digest: Vec<u8> = row.try_get(4)?;
-    let body: Vec<u8> = row.try_get(6)?;
-    Ok(Document {
+    let document = Document {
         fetched: row.try_get::<i64, _>(0)? as u64,
         etag: row.try_get(1)?,
         last_modified: row.try_get(2)?,
         last_serial: row.try_get::<Option<i64>, _>(3)?.map(|serial| serial as u64),
         digest: super::blobs::digest(&digest)?,
         url: row.try_get(5)?,
-        body: zstd::stream::decode_all(body.as_slice()).map_err(|_| StoreError::Row("body"))?,
-    })
+        body: Vec::new(),
+    };
+    Ok((document, row.try_get(6)?))
 }

@@ -24,7 +24,7 @@ async fn documents_survive_a_restart() {
     };
     let store = Store::open(data.path()).await.unwrap();
     assert_eq!(store.document(&key).await.unwrap(), None);
-    store.put_document(&key, &document).await.unwrap();
+    store.put_document(&key, document.clone()).await.unwrap();
     store.close().await;
     let store = Store::open(data.path()).await.unwrap();
     assert_eq!(store.document(&key).await.unwrap(), Some(document));

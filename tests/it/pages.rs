@@ -341,6 +341,28 @@ async fn an_html_upstream_works_as_well() {
 }
 
 #[tokio::test]
+async fn a_second_mirror_of_bare_html_pages_has_names_of_its_own() {
+    let house = with_demo().await;
+    let (filename, bytes) = ("torch-2.9.0+cpu-cp313-cp313-linux_x86_64.whl", wheel("torch", "2.9.0+cpu", 5000, 1));
+    house.upstream.put("/mirror/torch-2.9.0%2Bcpu-cp313-cp313-linux_x86_64.whl", "binary/octet-stream", bytes.clone());
+    // Relative links, a fragment, an attribute, no sizes, another directory than the page's.
+    let page = r#"<!DOCTYPE html><html><body><h1>Links for torch</h1>
+        <a href="../../mirror/torch-2.9.0%2Bcpu-cp313-cp313-linux_x86_64.whl#sha256=DIGEST"
+           data-requires-python="&gt;=3.10">torch-2.9.0+cpu-cp313-cp313-linux_x86_64.whl</a><br/>
+        <a href="/mirror/torch-2.8.0.tar.gz">torch-2.8.0.tar.gz</a><br/></body></html>"#;
+    house.upstream.put("/whl/torch/", "text/html", page.replace("DIGEST", &crate::support::sha256(&bytes)));
+    let page = house.get_with("/team/torch/+simple/torch/", &[("Accept", JSON)]).await.json();
+    let files = page["files"].as_array().unwrap();
+    assert_eq!((files.len(), files[0]["filename"].as_str()), (2, Some(filename)), "{page}");
+    assert_eq!((&files[0]["requires-python"], &page["meta"]["api-version"]), (&">=3.10".into(), &"1.0".into()));
+    let path = files[0]["url"].as_str().unwrap().strip_prefix("../../").unwrap();
+    assert_eq!(house.get(&format!("/team/torch/{path}")).await.body, bytes);
+    assert_eq!(house.get(&format!("/root/pypi/{path}")).await.status, 404, "the other index does not list it");
+    assert_eq!(house.get("/team/torch/+simple/demo/").await.status, 404);
+    house.end().await;
+}
+
+#[tokio::test]
 async fn offline_lists_only_what_is_there() {
     let house = with_demo().await;
     add_release(&house, "2.0");

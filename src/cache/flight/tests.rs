@@ -116,3 +116,13 @@ fn rewinding_is_refused_once_a_byte_could_have_been_read() {
     leader.wrote(1);
     assert!(!leader.rewind());
 }
+
+#[tokio::test]
+async fn a_leader_that_lingers_does_not_give_up_the_place_of_the_next() {
+    let flights = Flights::new();
+    let (old, _) = led(&flights);
+    old.fail(Failure::Broken);
+    let (_next, _) = led(&flights);
+    drop(old);
+    assert!(matches!(flights.join(&1), Joined::Follows(_)), "a third led beside the second");
+}

@@ -85,27 +85,26 @@ impl House {
 
     async fn over(upstream: Upstream, data: TempDir, clock: Clock, options: Options) -> Self {
         let metrics = Metrics::new();
-        let site = MirrorSite {
-            base: upstream.base().parse().unwrap(),
-            file_origins: options.file_origins.clone(),
-            credentials: None,
-            page_timeout: options.page_timeout,
-        };
         let clients =
             ClientsConfig { read_timeout: Duration::from_secs(5), system_proxy: false, ..ClientsConfig::default() };
         let clients = Clients::new(clients).unwrap();
-        let name = IndexName::parse("root/pypi").unwrap();
-        let mirror = Mirror {
-            name: name.clone(),
-            upstream: upstream::Upstream::new(site, &clients),
-            ttl_ms: PAGE_TTL.as_millis() as u64,
+        let mirror = |name: &str, base: String| {
+            let site = MirrorSite {
+                base: base.parse().unwrap(),
+                file_origins: options.file_origins.clone(),
+                credentials: None,
+                page_timeout: options.page_timeout,
+            };
+            let upstream = upstream::Upstream::new(site, &clients);
+            Mirror { name: IndexName::parse(name).unwrap(), upstream, ttl_ms: PAGE_TTL.as_millis() as u64 }
         };
+        let mirrors = vec![mirror("root/pypi", upstream.base()), mirror("team/torch", upstream.url("/whl/"))];
         let index = Index::new(Parts {
             clock: clock.clone(),
             metrics: metrics.clone(),
             store: Store::open(data.path()).await.unwrap(),
             disk: Disk::open(data.path()).unwrap(),
-            mirrors: vec![mirror],
+            mirrors,
             memory_bytes: options.memory_bytes,
             disk_bytes: options.disk_bytes,
             offline: options.offline,
@@ -118,7 +117,7 @@ impl House {
             metrics: metrics.clone(),
             clock: clock.clone(),
             hosts: Hosts::new(&public_host.into_iter().collect::<Vec<_>>()).unwrap(),
-            default_index: name,
+            default_index: IndexName::parse("root/pypi").unwrap(),
             public_url: options.public_url.clone(),
             page_max_age: 600,
             connections_max: options.connections_max,
