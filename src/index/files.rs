@@ -3,6 +3,8 @@ use super::body::FileBody;
 use super::errors::{IndexError, failure};
 use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
+use super::pages::page_of;
+use super::states::DocumentState;
 use crate::cache::{DiskFile, Failure, Flight, Joined};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
@@ -40,7 +42,6 @@ pub struct FileAnswer {
 }
 
 /// What the page of a project says of one file.
-#[derive(Debug)]
 pub struct FileFacts {
     pub project: ProjectName,
     pub filename: DistFilename,
@@ -49,6 +50,8 @@ pub struct FileFacts {
     pub size: Option<u64>,
     pub modified: Option<u64>,
     pub core_metadata: CoreMetadata,
+    /// The page that says so, and its generation, where the address leaves open which bytes are meant.
+    listed: Option<(Arc<DocumentState>, u64)>,
 }
 
 /// A file that was asked for: its facts, and its bytes while they are worth the memory.
@@ -86,7 +89,13 @@ impl FileFacts {
             size: file.size,
             modified: file.upload_time.as_deref().and_then(unix_of),
             core_metadata: file.core_metadata.clone(),
+            listed: None,
         })
+    }
+
+    /// Whether the page has not changed since: a path may lead to other bytes by now, a digest never.
+    fn is_current(&self) -> bool {
+        self.listed.as_ref().is_none_or(|(page, generation)| page.generation() == *generation)
     }
 
     fn flight_key(&self, key: &FileKey) -> FlightKey {
@@ -98,7 +107,7 @@ impl House {
     /// A file whose bytes are in memory: the whole of the hot journey.
     pub(super) fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
         match self.memory.get(&Key::File(key.clone())) {
-            Some(Value::File(known)) if known.bytes.is_some() => {
+            Some(Value::File(known)) if known.bytes.is_some() && known.facts.is_current() => {
                 self.note_use(&known);
                 Some(known)
             }
@@ -218,7 +227,9 @@ impl House {
         mirror: &Arc<Mirror>,
         key: &FileKey,
     ) -> Result<Arc<KnownFile>, IndexError> {
-        if let Some(Value::File(known)) = self.memory.get(&Key::File(key.clone())) {
+        if let Some(Value::File(known)) = self.memory.get(&Key::File(key.clone()))
+            && known.facts.is_current()
+        {
             return Ok(known);
         }
         let facts = Arc::new(self.listed(mirror, key).await?);
@@ -233,9 +244,12 @@ impl House {
         let mut trouble = None;
         for newer in [false, true] {
             for project in key.filename.projects() {
+                let page = self.state(&page_of(&mirror.name, &project)).await?;
+                let generation = page.generation();
                 match self.project(mirror, &project, newer).await {
                     Ok((content, tier)) => {
-                        if let Some(facts) = find(&content, &project, key) {
+                        if let Some(mut facts) = find(&content, &project, key) {
+                            facts.listed = (!matches!(key.place, Place::Digest(_))).then_some((page, generation));
                             return Ok(facts);
                         }
                         if tier == Tier::Stale {

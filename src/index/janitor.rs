@@ -63,7 +63,7 @@ impl House {
         let Some(digest) = known.digest else { return };
         let now = self.clock.unix();
         let noted = known.noted.load(Ordering::Relaxed);
-        if now < noted + NOTE_EVERY_SECONDS {
+        if !is_due(noted, now) {
             return;
         }
         known.noted.store(now, Ordering::Relaxed);
@@ -116,6 +116,9 @@ impl House {
     /// Evicts the least recently used files: first out of the books, then off the disk, so that a crash between
     /// leaves a file that nobody counts (it is adopted at the next start), never a row without a file.
     async fn evict_to(&self, target: u64) {
+        if let Err(why) = self.store.no_use_after(self.clock.unix()).await {
+            self.disk_trouble(&why);
+        }
         while self.disk_bytes() > target {
             let Ok(oldest) = self.store.oldest_blobs(EVICT_BATCH).await else { return };
             let mut surplus = self.disk_bytes().saturating_sub(target);
@@ -218,6 +221,24 @@ impl House {
             && self.books.warned.compare_exchange(warned, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             tracing::error!(%why, "the data directory cannot be written; clients are served through, nothing is kept");
+        }
+    }
+}
+
+/// Whether a use is to be noted again; a note from ahead of now comes from a clock that was wrong.
+fn is_due(noted: u64, now: u64) -> bool {
+    now.abs_diff(noted) >= NOTE_EVERY_SECONDS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_are_noted_once_a_minute_also_after_the_clock_was_set_back() {
+        let now = 1_790_000_000;
+        for (noted, due) in [(0, true), (now - 60, true), (now - 59, false), (now, false), (now + 31_536_000, true)] {
+            assert_eq!(is_due(noted, now), due, "{noted}");
         }
     }
 }

@@ -7,6 +7,10 @@ pub const METADATA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Most members of a wheel that are looked through; a wheel with a hundred thousand files is no wheel.
 const MEMBERS_MAX: usize = 100_000;
 
+/// Most bytes of an archive that are read for its metadata: a directory of 100,000 members whose names have a hundred
+/// bytes each. All members of a directory are in memory before they can be counted.
+const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WheelError {
     #[error("the archive cannot be read as a wheel")]
@@ -24,7 +28,7 @@ pub enum WheelError {
 ///
 /// The member must be in the one top-level `.dist-info` directory; nothing is unpacked to disk and nothing run.
 pub fn metadata(archive: impl Read + Seek) -> Result<Vec<u8>, WheelError> {
-    let mut archive = zip::ZipArchive::new(archive).map_err(from_zip)?;
+    let mut archive = zip::ZipArchive::new(Frugal { archive, left: READ_BYTES_MAX }).map_err(from_zip)?;
     if archive.len() > MEMBERS_MAX {
         return Err(WheelError::NotAWheel);
     }
@@ -55,6 +59,30 @@ pub fn metadata(archive: impl Read + Seek) -> Result<Vec<u8>, WheelError> {
 pub fn ends_like_one(end: &[u8]) -> bool {
     const END_OF_CENTRAL_DIRECTORY: &[u8] = b"PK\x05\x06";
     end.windows(END_OF_CENTRAL_DIRECTORY.len()).any(|window| window == END_OF_CENTRAL_DIRECTORY)
+}
+
+/// Reads so much and no more.
+struct Frugal<R> {
+    archive: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Frugal<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        if want == 0 && !buffer.is_empty() {
+            return Err(io::Error::other("more would have to be read than a wheel is worth"));
+        }
+        let count = self.archive.read(buffer.get_mut(..want).unwrap_or_default())?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}
+
+impl<R: Seek> Seek for Frugal<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.archive.seek(to)
+    }
 }
 
 fn from_zip(error: zip::result::ZipError) -> WheelError {
@@ -162,6 +190,51 @@ mod tests {
         let big = wheel(&[("a.dist-info/METADATA", vec![b'x'; METADATA_BYTES_MAX as usize + 1])]);
         assert_eq!(metadata(Cursor::new(big)), Err(WheelError::TooLarge));
         assert_eq!(metadata(Cursor::new(b"PK no zip".to_vec())), Err(WheelError::NotAWheel));
+    }
+
+    /// Counts what is read of an archive.
+    struct Counted<'a>(Cursor<Vec<u8>>, &'a mut u64);
+
+    impl Read for Counted<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(buffer)?;
+            *self.1 += count as u64;
+            Ok(count)
+        }
+    }
+
+    impl Seek for Counted<'_> {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn an_endless_directory_is_not_read_to_its_end() {
+        // 400,000 members of 150 bytes in the directory, no two of one name.
+        let mut directory = Vec::new();
+        for n in 0..400_000_u32 {
+            directory.extend_from_slice(b"PK\x01\x02\x14\0\x14\0");
+            directory.extend_from_slice(&[0; 20]);
+            directory.extend_from_slice(&104_u16.to_le_bytes());
+            directory.extend_from_slice(&[0; 16]);
+            directory.extend_from_slice(format!("{n:0104}").as_bytes());
+        }
+        let (entries, len) = (400_000_u64, directory.len() as u64);
+        let mut bytes = directory;
+        bytes.extend_from_slice(b"PK\x06\x06\x2c\0\0\0\0\0\0\0\x2d\0\x2d\0\0\0\0\0\0\0\0\0");
+        for value in [entries, entries, len, 0] {
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+        bytes.extend_from_slice(b"PK\x06\x07\0\0\0\0");
+        bytes.extend_from_slice(&len.to_le_bytes());
+        bytes.extend_from_slice(&1_u32.to_le_bytes());
+        bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+        bytes.extend_from_slice(&[0xff; 12]);
+        bytes.extend_from_slice(&[0; 2]);
+        let mut read = 0;
+        assert!(metadata(Counted(Cursor::new(bytes), &mut read)).is_err());
+        assert!(read <= READ_BYTES_MAX, "{read} bytes were read");
     }
 
     #[test]

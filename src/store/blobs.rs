@@ -37,6 +37,14 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// Takes uses that lie ahead of `now` for uses at `now`: the clock was wrong once, and what was used then must not
+    /// outlive all that is used since.
+    pub async fn no_use_after(&self, now: u64) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
+        sqlx::query("UPDATE blob SET used = ?1 WHERE used > ?1").bind(now as i64).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// The files that were not used for longest, with their sizes.
     pub async fn oldest_blobs(&self, count: u32) -> Result<Vec<(Sha256, u64)>, StoreError> {
         let query = "SELECT sha256, size FROM blob ORDER BY used LIMIT ?";

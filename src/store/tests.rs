@@ -96,3 +96,14 @@ async fn writers_that_wait_for_a_lock_leave_the_readers_alone() {
         writer.await.unwrap().unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_use_in_the_future_does_not_outlive_the_present() {
+    let store = Store::in_memory().await.unwrap();
+    store.put_blob(&digest(1), 100, 9_000).await.unwrap();
+    store.put_blob(&digest(2), 100, 40).await.unwrap();
+    store.no_use_after(50).await.unwrap();
+    store.put_blob(&digest(3), 100, 60).await.unwrap();
+    let oldest: Vec<_> = store.oldest_blobs(3).await.unwrap().into_iter().map(|(digest, _)| digest).collect();
+    assert_eq!(oldest, [digest(2), digest(1), digest(3)]);
+}

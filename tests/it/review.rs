@@ -397,3 +397,21 @@ async fn the_tag_of_a_file_without_a_stated_digest_is_that_of_its_bytes() {
     assert!(etag.is_empty() || etag == format!("\"{}\"", sha256(&other)), "the tag of other bytes");
     house.end().await;
 }
+
+#[tokio::test]
+async fn upstreams_path_leads_to_what_the_page_says_now() {
+    let house = House::start().await;
+    let (filename, bytes) = release(&house, "1.0", 2_000);
+    let path = format!("/root/pypi/+packages/files/{filename}");
+    for _ in 0..3 {
+        assert_eq!(house.get(&path).await.body, bytes);
+    }
+    idle(&house).await;
+    let other = wheel("demo", "1.0", 2_000, 8);
+    house.upstream.project("demo").wheel(&filename, other.clone());
+    house.clock.advance(PAGE_TTL);
+    let listed = house.page("demo").await.json()["files"][0]["hashes"]["sha256"].clone();
+    assert_eq!(listed, sha256(&other));
+    assert!(house.get(&path).await.body == other, "bytes that the page no longer lists");
+    house.end().await;
+}
