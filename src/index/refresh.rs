@@ -92,7 +92,7 @@ impl House {
         };
         if known.stored.as_ref().is_some_and(|stored| stored.digest == arrived.digest) {
             self.metrics.happened(Event::PageUnchanged);
-            state.confirmed(now, ttl_ms);
+            state.repeated(validators, now, ttl_ms);
             return Refreshed::Page;
         }
         self.metrics.happened(Event::PageChanged);

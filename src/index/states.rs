@@ -83,6 +83,14 @@ impl DocumentState {
         self.fresh_until.store(now + ttl_ms, Ordering::Relaxed);
     }
 
+    /// Upstream sent what we have again, under validators of today: those it will know next time.
+    pub fn repeated(&self, validators: Validators, now: u64, ttl_ms: u64) {
+        if let Some(stored) = &mut self.known.lock().stored {
+            stored.validators = validators;
+        }
+        self.confirmed(now, ttl_ms);
+    }
+
     /// Upstream said something new.
     pub fn changed(&self, stored: Stored, now: u64, ttl_ms: u64) {
         {

@@ -2,7 +2,7 @@ use super::handler::{Handler, Request, failed};
 use super::reply::{Body, Reply, Status};
 use crate::http::{self, Encoding, Field, FileWhat, Format, IndexRef, Negotiated, Query, RangeAnswer};
 use crate::index::{
-    Base, FileAnswer, FileAsk, FileKey, ListAnswer, ListAsk, PageAnswer, PageAsk, PageKey, RenderedPage, page_of,
+    Base, FileAnswer, FileAsk, FileKey, ListAnswer, ListAsk, PageAnswer, PageAsk, PageKey, Place, RenderedPage, page_of,
 };
 use crate::metrics::{Kind, Tier};
 use crate::names::{ProjectName, Version};
@@ -137,6 +137,7 @@ impl Handler {
         let head_only = facts.method == "HEAD";
         // Ranges are defined for GET alone (RFC 9110 §14.2).
         let part = |field| facts.get(field).filter(|_| !head_only).map(str::to_owned);
+        let pinned = !matches!(file.place, Place::Link(_));
         let ask = FileAsk { file, range: part(Field::Range), if_range: part(Field::IfRange), head_only };
         let (kind, answer) = match what {
             FileWhat::Itself => (Kind::File, self.index().file(ask).await),
@@ -147,7 +148,7 @@ impl Handler {
             }
         };
         match answer {
-            Ok(answer) => file_reply(request, answer, kind),
+            Ok(answer) => file_reply(request, answer, kind, pinned),
             Err(why) => failed(&why, kind, json),
         }
     }
@@ -191,7 +192,8 @@ fn page_head(page: &RenderedPage) -> Bytes {
     head.into()
 }
 
-fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind) -> Reply {
+/// `pinned`: the URL names the bytes by their digest or by upstream's own path.
+fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: bool) -> Reply {
     let FileAnswer { total, digest, modified, part, body, tier } = answer;
     let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
     let facts = request.facts;
@@ -231,7 +233,13 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind) -> Reply {
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
         let _ = write!(lines, "Last-Modified: {}\r\n", httpdate::fmt_http_date(time));
     }
-    let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {FILE_CACHE_CONTROL}\r\n");
+    let cache_control = match part {
+        RangeAnswer::Unsatisfiable => "no-store",
+        // Nothing in such a URL says which bytes are meant.
+        _ if !pinned => "no-cache",
+        _ => FILE_CACHE_CONTROL,
+    };
+    let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {cache_control}\r\n");
     if !not_modified {
         reply.body = Body::File(Box::new(body));
     }

@@ -244,6 +244,7 @@ async fn ranges_of_a_cold_file_are_asked_of_upstream_as_ranges() {
     }
     let beyond = demo.house.get_with(&demo.path, &[("Range", &format!("bytes={len}-"))]).await;
     assert_eq!((beyond.status, beyond.header("content-range")), (416, &*format!("bytes */{len}")));
+    assert_eq!(beyond.header("cache-control"), "no-store");
     assert!(demo.house.cached().is_empty(), "parts are not kept");
     demo.house.upstream.misbehave(&demo.upstream_path(), Misbehaviour::NoRange);
     let whole = demo.house.get_with(&demo.path, &[("Range", "bytes=5-9")]).await;
@@ -327,7 +328,8 @@ async fn a_file_without_a_digest_is_served_and_kept() {
     house.upstream.project("demo").wheel(&filename, bytes.clone()).without_hash();
     let path = house.file_path("demo", &filename).await;
     assert!(path.contains("/+e/"), "{path}");
-    assert_eq!(house.get(&path).await.body, bytes);
+    let cold = house.get(&path).await;
+    assert_eq!((&cold.body[..], cold.header("cache-control")), (&bytes[..], "no-cache"), "the URL pins no bytes");
     assert_eq!(house.get(&path).await.body, bytes);
     let house = house.restart(|_| {}).await;
     assert_eq!(house.get(&path).await.body, bytes);

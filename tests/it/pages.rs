@@ -189,6 +189,21 @@ async fn an_upstream_without_validators_costs_no_writes() {
 }
 
 #[tokio::test]
+async fn the_same_page_under_a_new_tag_is_asked_about_by_the_new_tag() {
+    let house = with_demo().await;
+    house.upstream.set_etags(false);
+    let first = house.page("demo").await;
+    house.upstream.set_etags(true);
+    house.clock.advance(PAGE_TTL);
+    house.page("demo").await;
+    house.clock.advance(PAGE_TTL);
+    assert_eq!(house.page("demo").await.body, first.body);
+    let seen = house.upstream.requests();
+    assert!(seen.last().unwrap().header("if-none-match").is_some(), "the tag was not taken over");
+    house.end().await;
+}
+
+#[tokio::test]
 async fn no_cache_asks_upstream_but_not_in_a_storm() {
     let house = with_demo().await;
     house.page("demo").await;
