@@ -18,6 +18,7 @@ mod lane;
 mod origin;
 mod page;
 
+pub use body::WholeBody;
 pub use clients::{ClientError, Clients, ClientsConfig, Roots};
 pub use error::{FetchError, Refusal};
 pub use file::{ByteRange, FileBody, FileFetch, FileStatus};

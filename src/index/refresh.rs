@@ -8,8 +8,7 @@ use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
 use crate::simple::{self, PageError, ProjectPage};
 use crate::store::{Document, DocumentKey, DocumentKind};
-use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators};
-use bytes::Bytes;
+use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators, WholeBody};
 use sha2::Digest;
 use std::sync::Arc;
 use url::Url;
@@ -27,7 +26,7 @@ enum Answer {
 struct UpstreamPage {
     url: Url,
     content: PageKind,
-    body: Bytes,
+    body: WholeBody,
     validators: Validators,
     max_age: Option<u64>,
     last_serial_header: Option<u64>,
@@ -192,7 +191,12 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
         }
         let body = page.body.to_vec();
         let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
-        return Ok(Arrived { content: Content::Json(page.body.clone()), digest: digest(&body), body, last_serial });
+        return Ok(Arrived {
+            content: Content::Json(page.body.bytes().clone()),
+            digest: digest(&body),
+            body,
+            last_serial,
+        });
     }
     let asked = ProjectName::parse(name).map_err(|why| why.to_string())?;
     let mut parsed = parse(page, &asked).map_err(|why| why.to_string())?;

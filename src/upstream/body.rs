@@ -1,8 +1,11 @@
 use std::io::Write;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
 use reqwest::Response;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::FetchError;
 use super::exchange::Answer;
@@ -13,6 +16,33 @@ use super::headers::{Framing, content_encoding, framing};
 const GZIP_STEP_BYTES: usize = 4096;
 /// Room made for a body before it has come: its stated length may be a lie.
 const FIRST_ROOM_BYTES_MAX: usize = 1024 * 1024;
+
+/// From this size on a body waits for a place among the large ones, in bytes: nearly all pages are smaller.
+const LARGE_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Large bodies that are held at the same time. They may be 64 MiB each, and count in no budget yet.
+pub(super) const LARGE_BODIES_MAX: usize = 2;
+
+/// A text that came whole. A large one keeps its place until it is dropped, so drop it as soon as it is read.
+#[derive(Debug, Clone)]
+pub struct WholeBody {
+    bytes: Bytes,
+    _room: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl WholeBody {
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+impl Deref for WholeBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// A text's body, decoded and counted while it is read. It ends cleanly only when it is whole.
 pub(super) struct TextBody {
@@ -71,22 +101,27 @@ impl TextBody {
         }
     }
 
-    /// The whole body.
-    pub(super) async fn whole(mut self) -> Result<Bytes, FetchError> {
+    /// The whole body. One that proves large waits for a place in `large` before it goes on.
+    pub(super) async fn whole(mut self, large: &Arc<Semaphore>) -> Result<WholeBody, FetchError> {
+        let small = |bytes| WholeBody { bytes, _room: None };
         let Some(first) = self.next().await.transpose()? else {
-            return Ok(Bytes::new());
+            return Ok(small(Bytes::new()));
         };
         let Some(second) = self.next().await.transpose()? else {
-            return Ok(first);
+            return Ok(small(first));
         };
+        let mut room = None;
         let stated = usize::try_from(self.length.unwrap_or(0)).unwrap_or(usize::MAX);
         let mut whole = BytesMut::with_capacity(stated.min(FIRST_ROOM_BYTES_MAX));
         whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
         while let Some(piece) = self.next().await {
             whole.extend_from_slice(&piece?);
+            if room.is_none() && whole.len() > LARGE_BODY_BYTES {
+                room = Arc::clone(large).acquire_owned().await.ok().map(Arc::new);
+            }
         }
-        Ok(whole.freeze())
+        Ok(WholeBody { bytes: whole.freeze(), _room: room })
     }
 
     async fn step(&mut self) -> Result<Option<Bytes>, FetchError> {

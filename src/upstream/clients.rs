@@ -6,9 +6,11 @@ use reqwest::{Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use super::address::PublicResolver;
+use super::body::LARGE_BODIES_MAX;
 use super::lane::Lane;
 
 /// Idle connections are dropped after this long: shorter than most servers' own limit would lose reuse, longer meets
@@ -30,6 +32,8 @@ pub struct Clients {
     /// Pages and files wait in lines of their own, so that long downloads do not hold up pages.
     pub(super) pages: Lane,
     pub(super) files: Lane,
+    /// Places for large pages.
+    pub(super) large: Arc<Semaphore>,
     /// Names whose resolution is not filtered because a proxy has them.
     pub(super) proxies: Arc<HashSet<String>>,
 }
@@ -97,6 +101,7 @@ impl Clients {
             public: builder().dns_resolver(PublicResolver::new(Arc::clone(&proxies))).build()?,
             pages: Lane::new(config.requests_max, config.queue_max),
             files: Lane::new(config.requests_max, config.queue_max),
+            large: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
             proxies,
         })
     }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::Upstream;
-use super::body::TextBody;
+use super::body::{TextBody, WholeBody};
 use super::error::FetchError;
 use super::exchange::{Answer, Ask, headers};
 use super::headers::{Validators, max_age, media_type, number};
@@ -31,7 +31,7 @@ pub enum PageFetch {
         url: Url,
         content: PageKind,
         /// Decoded.
-        body: Bytes,
+        body: WholeBody,
         validators: Validators,
         /// Seconds for which upstream lets the page be used unasked, from now on.
         max_age: Option<u64>,
@@ -51,7 +51,7 @@ pub enum UrlFetch {
         url: Url,
         /// The media type in lower case, without parameters; may be empty.
         content_type: String,
-        body: Bytes,
+        body: WholeBody,
         validators: Validators,
         max_age: Option<u64>,
         last_serial_header: Option<u64>,
@@ -110,7 +110,7 @@ impl Upstream {
                 Text::Found(answer) => {
                     let Found { url, validators, max_age, last_serial_header, .. } = Found::of(&answer);
                     let content = page_kind(&answer)?;
-                    let body = TextBody::of(answer, PAGE_BYTES_MAX)?.whole().await?;
+                    let body = TextBody::of(answer, PAGE_BYTES_MAX)?.whole(&self.inner.clients.large).await?;
                     Ok(PageFetch::Page { url, content, body, validators, max_age, last_serial_header })
                 }
             }
@@ -135,7 +135,7 @@ impl Upstream {
                 Text::Missing => Ok(UrlFetch::Missing),
                 Text::Found(answer) => {
                     let Found { url, content_type, validators, max_age, last_serial_header } = Found::of(&answer);
-                    let body = TextBody::of(answer, body_bytes_max)?.whole().await?;
+                    let body = TextBody::of(answer, body_bytes_max)?.whole(&self.inner.clients.large).await?;
                     Ok(UrlFetch::Page { url, content_type, body, validators, max_age, last_serial_header })
                 }
             }

@@ -50,7 +50,7 @@ async fn page(room: &Upstream) -> Result<PageFetch, FetchError> {
 
 async fn body(room: &Upstream) -> bytes::Bytes {
     match page(room).await {
-        Ok(PageFetch::Page { body, .. }) => body,
+        Ok(PageFetch::Page { body, .. }) => body.bytes().clone(),
         other => panic!("no page but {other:?}"),
     }
 }

@@ -220,7 +220,7 @@ async fn large_gzip_comes_through_whole() {
     let Ok(UrlFetch::Page { body, .. }) = room.url_page(&url, "*/*", None, large.len()).await else {
         panic!("not fetched");
     };
-    assert_eq!(body, large);
+    assert_eq!(body.bytes(), &large);
     scripted.misbehave("/large", M::ContentEncodingGzip);
     let over = room.url_page(&url, "*/*", None, large.len() - 1).await;
     assert_eq!(over.unwrap_err(), FetchError::TooLarge { host: "127.0.0.1".into(), limit: large.len() - 1 });
@@ -367,4 +367,22 @@ async fn the_json_api_of_old_is_fetched_under_the_same_rules() {
     assert!(matches!(again, Ok(UrlFetch::NotModified { .. })));
     let large = room.url_page(&url, "application/json", None, 10).await;
     assert!(matches!(large, Err(FetchError::TooLarge { limit: 10, .. })), "{large:?}");
+}
+
+#[tokio::test]
+async fn large_pages_take_turns_and_all_arrive() {
+    let up = scripted().await;
+    let names: Vec<_> = (0..6).map(|n| format!("large-{n}")).collect();
+    for name in &names {
+        up.put(&format!("/simple/{name}/"), "application/vnd.pypi.simple.v1+json", vec![b' '; 5_000_000]);
+    }
+    let mirror = room(&up);
+    let asking = names.iter().map(|name| {
+        let (mirror, name) = (mirror.clone(), sidewheel::names::ProjectName::parse(name).unwrap());
+        async move {
+            let Ok(PageFetch::Page { body, .. }) = mirror.page(&name, None, false).await else { panic!("no page") };
+            body.len()
+        }
+    });
+    assert_eq!(futures_util::future::join_all(asking).await, [5_000_000; 6]);
 }
