@@ -140,19 +140,8 @@ impl Index {
         Self(house)
     }
 
-    /// A page that is rendered, current and fresh: the whole of the hot journey.
-    pub fn hot_page(&self, key: &PageKey) -> Option<Arc<RenderedPage>> {
-        let page = self.0.held(key)?;
-        (page.is_current() && page.state.is_fresh(self.0.clock.ticks())).then_some(page)
-    }
-
     pub async fn page(&self, ask: PageAsk) -> Result<PageAnswer, IndexError> {
         self.0.page(ask).await
-    }
-
-    /// A file whose bytes are in memory.
-    pub fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
-        self.0.hot_file(key)
     }
 
     pub async fn file(&self, ask: FileAsk) -> Result<FileAnswer, IndexError> {

@@ -249,11 +249,6 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         Joined::Leads(leader, flight)
     }
 
-    /// The flight of `key`, if one is under way.
-    pub fn get(&self, key: &K) -> Option<Flight> {
-        self.0.lock().get(key).cloned()
-    }
-
     /// How many flights are under way.
     pub fn running(&self) -> usize {
         self.0.lock().len()

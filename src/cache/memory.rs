@@ -58,12 +58,6 @@ where
         self.cache.invalidate(key);
     }
 
-    /// Forgets everything.
-    pub fn clear(&self) {
-        self.cache.invalidate_all();
-        self.cache.run_pending_tasks();
-    }
-
     /// The heaviest value that is taken, in bytes.
     pub fn entry_max(&self) -> u64 {
         self.capacity / ENTRY_PART_OF_CAPACITY

@@ -95,16 +95,6 @@ impl Store {
         Ok(())
     }
 
-    /// How many documents of a kind are kept for an index.
-    pub async fn count_documents(&self, index: &IndexName, kind: DocumentKind) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM document WHERE index_name = ? AND kind = ?")
-            .bind(index.as_str())
-            .bind(kind.as_str())
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(count as u64)
-    }
-
     /// The names of the documents of a kind, sorted.
     pub async fn document_names(&self, index: &IndexName, kind: DocumentKind) -> Result<Vec<String>, StoreError> {
         let query = "SELECT name FROM document WHERE index_name = ? AND kind = ? ORDER BY name";
