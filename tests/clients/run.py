@@ -14,6 +14,7 @@ from pathlib import Path
 
 import caddy
 import details
+import disks
 import journeys
 import kills
 import live
@@ -30,6 +31,7 @@ def parts(tools, binary):
         "details": lambda: details.details(tools, binary),
         "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
         "kills": lambda: kills.kills(binary),
+        "disks": lambda: disks.disks(binary),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
     }
