@@ -184,7 +184,7 @@ impl House {
         }
         tracing::info!(index = %mirror.name, projects = summary.projects, dropped = summary.dropped, "fetched the list of projects");
         let facts = serde_json::to_vec(&kept).map_err(|why| bad(why.to_string()))?;
-        Ok((super::refresh::digest(&facts), summary.last_serial, facts))
+        Ok((Sha256::of(&facts), summary.last_serial, facts))
     }
 
     /// The answer out of the files that are kept; `None` when they are gone or damaged.
@@ -232,7 +232,7 @@ impl House {
                 text + "</body></html>\n"
             }
         };
-        let digest = super::refresh::digest(text.as_bytes()).to_hex();
+        let digest = Sha256::of(text.as_bytes()).to_hex();
         Ok(ListAnswer {
             format: ask.format,
             encoding: Encoding::Identity,

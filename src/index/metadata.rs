@@ -70,7 +70,7 @@ impl House {
                 return Read::Damaged;
             }
             match file.read() {
-                Ok(bytes) if super::refresh::digest(&bytes) == digest => Read::Good(bytes.into()),
+                Ok(bytes) if Sha256::of(&bytes) == digest => Read::Good(bytes.into()),
                 _ => Read::Damaged,
             }
         });
@@ -224,7 +224,7 @@ impl House {
     }
 
     async fn keep_metadata(&self, mirror: &Mirror, facts: &FileFacts, bytes: Bytes) -> Got {
-        let digest = super::refresh::digest(&bytes);
+        let digest = Sha256::of(&bytes);
         let size = bytes.len() as u64;
         self.metrics.happened(Event::MetadataExtracted);
         // Without the wheel's digest there is nothing to tie the metadata to; it is given, not kept.
@@ -284,7 +284,7 @@ fn is_absence(error: &IndexError) -> bool {
 /// The metadata, unless upstream promised another digest: then there is none to be trusted (PEP 658).
 fn promised(facts: &FileFacts, bytes: Bytes) -> Result<Bytes, IndexError> {
     match facts.core_metadata.sha256() {
-        Some(digest) if digest != super::refresh::digest(&bytes) => Err(file_error(facts, Failure::Wrong)),
+        Some(digest) if digest != Sha256::of(&bytes) => Err(file_error(facts, Failure::Wrong)),
         _ => Ok(bytes),
     }
 }

@@ -9,7 +9,6 @@ use crate::names::{ProjectName, Sha256};
 use crate::simple::{self, PageError, ProjectPage};
 use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators, WholeBody};
-use sha2::Digest;
 use std::sync::Arc;
 use url::Url;
 
@@ -193,7 +192,7 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
         let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
         return Ok(Arrived {
             content: Content::Json(page.body.bytes().clone()),
-            digest: digest(&body),
+            digest: Sha256::of(&body),
             body,
             last_serial,
         });
@@ -205,7 +204,7 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
     }
     let body = simple::to_stored(&parsed);
     let last_serial = parsed.last_serial;
-    Ok(Arrived { content: Content::Page(Box::new(parsed)), digest: digest(&body), body, last_serial })
+    Ok(Arrived { content: Content::Page(Box::new(parsed)), digest: Sha256::of(&body), body, last_serial })
 }
 
 fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {
@@ -213,8 +212,4 @@ fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageEr
         PageKind::Json => simple::parse_json(&page.body, &page.url, asked),
         PageKind::Html => simple::parse_html(&page.body, &page.url, asked),
     }
-}
-
-pub(super) fn digest(bytes: &[u8]) -> Sha256 {
-    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
 }

@@ -10,7 +10,6 @@ use crate::store::{DocumentKey, MetadataRow};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
-use sha2::Digest;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -247,7 +246,7 @@ fn compress(plain: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
 
 /// A strong tag of the bytes sent: of the content, and of how it is encoded.
 fn etag(plain: &[u8], encoding: Encoding) -> String {
-    let digest = Sha256::from_bytes(sha2::Sha256::digest(plain).into()).to_hex();
+    let digest = Sha256::of(plain).to_hex();
     let (front, _) = digest.split_at(32);
     match encoding {
         Encoding::Identity => format!("\"{front}\""),

@@ -17,6 +17,12 @@ impl Sha256 {
         Self(bytes)
     }
 
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest;
+        Self(sha2::Sha256::digest(bytes).into())
+    }
+
     /// Reads 64 hex digits of either case.
     pub fn from_hex(hex: &str) -> Result<Self, DigestError> {
         unhex(hex.as_bytes()).map(Self)
