@@ -1,5 +1,6 @@
 //! Sidewheel: the wheel server that rides beside Caddy. ARCHITECTURE.md draws the rooms.
 
+pub mod auth;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -9,8 +10,10 @@ pub mod http;
 pub mod index;
 pub mod metrics;
 pub mod names;
+pub mod rules;
 pub mod run;
 pub mod server;
 pub mod simple;
 pub mod store;
+pub mod upload;
 pub mod upstream;

@@ -11,6 +11,25 @@ pub struct IndexName {
     slash: usize,
 }
 
+/// The name of a user, the first half of an index's name. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserName(Arc<str>);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a user name: write letters, digits, '-', '.', '@' and '_'")]
+pub struct UserNameError(String);
+
+impl UserName {
+    /// Takes what can be the first half of an [`IndexName`].
+    pub fn parse(raw: &str) -> Result<Self, UserNameError> {
+        if is_part(raw) { Ok(Self(raw.into())) } else { Err(UserNameError(raw.to_owned())) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an index name: write user/index, each of letters, digits, '-', '.', '@' and '_'")]
 pub struct IndexNameError(String);
@@ -30,6 +49,11 @@ impl IndexName {
             return Err(IndexNameError(format!("{user}/{index}")));
         }
         Ok(Self { full: format!("{user}/{index}").into(), slash: user.len() })
+    }
+
+    /// The user that the index belongs to.
+    pub fn owner(&self) -> UserName {
+        UserName(self.user().into())
     }
 
     pub fn user(&self) -> &str {
@@ -60,6 +84,18 @@ fn is_part(part: &str) -> bool {
 impl fmt::Display for IndexName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.full)
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
