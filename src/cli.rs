@@ -14,6 +14,41 @@ pub enum Command {
     Serve(Options),
     /// Read and check the settings, and say what is wrong with them; nothing is opened.
     Check(Options),
+    /// Make the data directory and root's password.
+    Init(Options),
+    /// Make, list or take back tokens.
+    Token(Options, TokenCommand),
+}
+
+/// What is done with tokens; a running server notices within a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenCommand {
+    Create(TokenOptions),
+    List { user: Option<String>, json: bool },
+    Revoke { ids: Vec<String> },
+}
+
+/// A token that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct TokenOptions {
+    /// The user that the token speaks for
+    #[arg(long)]
+    pub user: String,
+    /// What it is for, for people
+    #[arg(long, default_value = "")]
+    pub name: String,
+    /// Good for this index only, like team/dev
+    #[arg(long, value_name = "USER/INDEX")]
+    pub index: Option<String>,
+    /// It may upload
+    #[arg(long)]
+    pub upload: bool,
+    /// It may read protected indexes
+    #[arg(long)]
+    pub read: bool,
+    /// When it ends, like 12h, 30d or 1y; never without
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +87,53 @@ enum Subcommands {
     Serve(Settings),
     /// Check the settings and say what is wrong with them, without serving
     Check(Settings),
+    /// Make the data directory and set root's password, once
+    Init(Settings),
+    /// Make, list or take back tokens for uploading and reading
+    Token {
+        #[command(subcommand)]
+        command: TokenSubcommands,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenSubcommands {
+    /// Make a token and print it; it is shown only now
+    Create {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        token: TokenOptions,
+    },
+    /// List the tokens, without their secrets
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Only those of this user
+        #[arg(long)]
+        user: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take tokens back, by the ids that the list shows
+    Revoke {
+        #[command(flatten)]
+        place: Place,
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+/// Which data directory is meant.
+#[derive(Debug, Args)]
+struct Place {
+    /// Read settings from this TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The server's data directory
+    #[arg(long, value_name = "DIRECTORY")]
+    data: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +174,15 @@ struct Settings {
     /// Accept requests for this host name too, with or without a port; may be repeated
     #[arg(long = "allowed-host", value_name = "HOST")]
     allowed_hosts: Vec<String>,
+    /// Take root's first password from this file, or from standard input (-); without one, one is made
+    #[arg(long, value_name = "FILE")]
+    root_password_file: Option<String>,
+    /// Who may make users: root (the default) or anyone
+    #[arg(long, value_name = "WHO")]
+    user_creation: Option<String>,
+    /// Take uploads of at most this size (1GiB by default)
+    #[arg(long, value_name = "SIZE")]
+    upload_max: Option<String>,
 }
 
 impl From<Line> for Command {
@@ -99,7 +190,27 @@ impl From<Line> for Command {
         match line.command {
             Subcommands::Serve(settings) => Self::Serve(settings.into()),
             Subcommands::Check(settings) => Self::Check(settings.into()),
+            Subcommands::Init(settings) => Self::Init(settings.into()),
+            Subcommands::Token { command } => command.into(),
         }
+    }
+}
+
+impl From<TokenSubcommands> for Command {
+    fn from(command: TokenSubcommands) -> Self {
+        match command {
+            TokenSubcommands::Create { place, token } => Self::Token(place.into(), TokenCommand::Create(token)),
+            TokenSubcommands::List { place, user, json } => {
+                Self::Token(place.into(), TokenCommand::List { user, json })
+            }
+            TokenSubcommands::Revoke { place, ids } => Self::Token(place.into(), TokenCommand::Revoke { ids }),
+        }
+    }
+}
+
+impl From<Place> for Options {
+    fn from(Place { config, data }: Place) -> Self {
+        Self { config, flags: Flags { data, ..Flags::default() } }
     }
 }
 
@@ -118,6 +229,9 @@ impl From<Settings> for Options {
             log_format,
             public_url,
             allowed_hosts,
+            root_password_file,
+            user_creation,
+            upload_max,
         } = settings;
         let flags = Flags {
             listen,
@@ -131,6 +245,9 @@ impl From<Settings> for Options {
             log_format,
             public_url,
             allowed_hosts,
+            root_password_file,
+            user_creation,
+            upload_max,
         };
         Self { config, flags }
     }
@@ -147,7 +264,8 @@ mod tests {
         let mut line = Line::command();
         line.build();
         line.clone().debug_assert();
-        for command in line.get_subcommands().filter(|command| command.get_name() != "help") {
+        let serves = ["serve", "check", "init"];
+        for command in line.get_subcommands().filter(|command| serves.contains(&command.get_name())) {
             assert!(command.get_arguments().count() > 12);
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some_and(|help| !help.to_string().is_empty()), "{argument}");
@@ -159,7 +277,8 @@ mod tests {
     fn reads_every_flag() {
         let arguments = "sidewheel serve --config a.toml --listen 127.0.0.1:0 --listen unix:/s --data /d --upstream u \
                          --file-origin o --file-origin p --page-ttl 1m --memory 1GB --disk 2GB --offline \
-                         --log-format json --public-url q --allowed-host h --allowed-host i";
+                         --log-format json --public-url q --allowed-host h --allowed-host i \
+                         --root-password-file r --user-creation anyone --upload-max 3GB";
         let text = |text: &str| Some(text.to_owned());
         let flags = Flags {
             listen: vec!["127.0.0.1:0".to_owned(), "unix:/s".to_owned()],
@@ -173,10 +292,31 @@ mod tests {
             log_format: text("json"),
             public_url: text("q"),
             allowed_hosts: vec!["h".to_owned(), "i".to_owned()],
+            root_password_file: text("r"),
+            user_creation: text("anyone"),
+            upload_max: text("3GB"),
         };
         let options = Options { config: Some(PathBuf::from("a.toml")), flags };
         assert_eq!(parse_from(arguments.split_whitespace()).unwrap(), Command::Serve(options));
         assert_eq!(parse_from(["sidewheel", "check"]).unwrap(), Command::Check(Options::default()));
+    }
+
+    #[test]
+    fn reads_what_is_done_with_tokens() {
+        let read = |line: &str| parse_from(line.split_whitespace()).unwrap();
+        let place = Options { config: None, flags: Flags { data: Some("/d".to_owned()), ..Flags::default() } };
+        let line = "sidewheel token create --data /d --user ada --index ada/dev --upload --expires 30d --name ci";
+        let token = TokenOptions {
+            user: "ada".to_owned(),
+            name: "ci".to_owned(),
+            index: Some("ada/dev".to_owned()),
+            upload: true,
+            read: false,
+            expires: Some("30d".to_owned()),
+        };
+        assert_eq!(read(line), Command::Token(place.clone(), TokenCommand::Create(token)));
+        let revoke = TokenCommand::Revoke { ids: vec!["a".to_owned(), "b".to_owned()] };
+        assert_eq!(read("sidewheel token revoke --data /d a b"), Command::Token(place, revoke));
     }
 
     #[test]

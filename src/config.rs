@@ -50,6 +50,12 @@ const DISK_BYTES_DEFAULT: u64 = 20_000_000_000;
 /// Below this one large wheel evicts everything else.
 pub const DISK_BYTES_MIN: u64 = 1_000_000;
 
+/// devpi's limit, and larger than any wheel but those of machine learning.
+const UPLOAD_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Below this ordinary wheels are refused.
+const UPLOAD_BYTES_MIN: u64 = 1_000_000;
+
 /// pip and poetry give up after 15 s without a byte: both timeouts together stay within that.
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 const PAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -59,6 +65,7 @@ pub struct Config {
     pub server: ServerConfig,
     pub cache: CacheConfig,
     pub upstream: UpstreamConfig,
+    pub owners: OwnersConfig,
     /// [`DEFAULT_INDEX`] first, then the `[[mirror]]` tables in the file's order. Names are unique.
     pub mirrors: Vec<MirrorConfig>,
 }
@@ -92,6 +99,19 @@ pub struct UpstreamConfig {
     pub page_timeout: Duration,
     /// Whether metadata that upstream does not offer is read out of its wheels.
     pub metadata_backfill: bool,
+}
+
+/// What concerns users and what they own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnersConfig {
+    /// Where root's first password stands; `-` is standard input.
+    pub root_password_file: Option<PathBuf>,
+    /// Whether anybody may make a user, as devpi has it by default; otherwise only root.
+    pub anyone_makes_users: bool,
+    /// Most bytes of an uploaded file.
+    pub upload_bytes_max: u64,
+    /// Origins that releases may be pushed to although they have a private address or speak http.
+    pub push_origins: Vec<Origin>,
 }
 
 impl ServerConfig {
@@ -146,6 +166,17 @@ impl Config {
                     .unwrap_or(CONNECT_TIMEOUT_DEFAULT),
                 page_timeout: settings.one("upstream_timeout", value::timeout)?.unwrap_or(PAGE_TIMEOUT_DEFAULT),
                 metadata_backfill: settings.one("metadata", value::switch)?.unwrap_or(true),
+            },
+            owners: OwnersConfig {
+                root_password_file: settings.one("root_password_file", |raw| match raw {
+                    "-" => Ok(PathBuf::from(raw)),
+                    raw => path(raw),
+                })?,
+                anyone_makes_users: settings.one("user_creation", value::user_creation)?.unwrap_or(false),
+                upload_bytes_max: settings
+                    .one("upload_max", |raw| value::size(raw, UPLOAD_BYTES_MIN))?
+                    .unwrap_or(UPLOAD_BYTES_DEFAULT),
+                push_origins: settings.list("push_origins", value::origin)?.unwrap_or_default(),
             },
             mirrors: mirror::read_all(&sources, env, page_ttl)?,
         })

@@ -21,5 +21,5 @@ pub use format::{Format, Negotiated, negotiate, wants_plain_json};
 pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFacts, check_head};
 pub use hosts::{HostAnswer, HostEntryError, Hosts, Via};
 pub use range::{RangeAnswer, range};
-pub use route::{FileWhat, IndexRef, Query, Route, Routed, TARGET_BYTES_MAX, authority, route};
+pub use route::{FileWhat, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, route};
 pub use site::{CrossSite, FetchFacts, fetch_site};

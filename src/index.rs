@@ -4,11 +4,17 @@
 //! Enters: an index's name and a typed wish. Leaves: a page, a file, or an [`IndexError`].
 //! Must not know: statuses, markup, multipart, Pingora.
 
+mod accounts;
 mod backfill;
+mod basis;
 mod body;
+mod catalog;
+mod door;
 mod errors;
 mod files;
 mod fill;
+mod indexes;
+mod info;
 mod janitor;
 mod keys;
 mod list;
@@ -16,29 +22,43 @@ mod metadata;
 mod mirror;
 mod pages;
 mod pass;
+mod push;
 mod refresh;
+mod releases;
 mod render;
+mod stage;
+mod stage_list;
+pub mod stamps;
 mod states;
 pub mod wheel;
 mod writer;
 
+pub use accounts::{Claim, LOGIN_SECONDS, Login, ROOT, TokenWish, make_token};
 pub use body::{FileBody, Piece, Shared};
+pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use errors::IndexError;
 pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
+pub use info::{Link, VersionInfo};
 pub use keys::{Base, FileKey, PageKey, Place};
 pub use list::{ListAnswer, ListAsk};
-pub use mirror::Mirror;
+pub use mirror::{Mirror, MirrorMaker, MirrorRules};
 pub use pages::{PageAnswer, PageAsk, page_of};
+pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
+pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
 
+use crate::auth::Auth;
 use crate::cache::{Calls, Disk, Flights, Memory};
 use crate::clock::Clock;
 use crate::metrics::{Level, Metrics};
 use crate::names::IndexName;
-use crate::store::{DocumentKey, Store};
+use crate::rules::UserCreation;
+use crate::store::{DocumentKey, Private, Store};
+use crate::upstream::Origin;
 use keys::{FlightKey, Key, MetadataKey, Value};
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, Semaphore};
 
@@ -47,8 +67,18 @@ pub struct Parts {
     pub clock: Clock,
     pub metrics: Metrics,
     pub store: Store,
+    pub private: Private,
     pub disk: Disk,
+    pub auth: Auth,
+    /// Mirrors that stand in the server's settings.
     pub mirrors: Vec<Mirror>,
+    /// Makes those that users set up.
+    pub maker: MirrorMaker,
+    pub user_creation: UserCreation,
+    /// Origins that releases may be pushed to although they are private or speak http.
+    pub push_origins: Vec<Origin>,
+    /// What clients outside call us, without a slash at the end.
+    pub public_url: Option<String>,
     /// Bytes of memory for pages and files together.
     pub memory_bytes: u64,
     /// Bytes of files on the disk.
@@ -68,7 +98,25 @@ struct House {
     clock: Clock,
     metrics: Metrics,
     store: Store,
+    /// What users own.
+    private: Private,
     disk: Arc<Disk>,
+    auth: Auth,
+    /// The picture of users and indexes that is shown now.
+    catalog: RwLock<Arc<Catalog>>,
+    /// Grows with every change of that picture.
+    catalog_version: Arc<AtomicU64>,
+    /// Held by the one who changes that picture.
+    changing: tokio::sync::Mutex<()>,
+    /// Held from the naming of private bytes to the row that refers to them, and from a row's removal to theirs.
+    shelf: tokio::sync::Mutex<()>,
+    /// Held by the one who counts test results to name the next.
+    numbering: tokio::sync::Mutex<()>,
+    fixed: BTreeMap<IndexName, Arc<Mirror>>,
+    maker: MirrorMaker,
+    user_creation: UserCreation,
+    push_origins: Vec<Origin>,
+    public_url: Option<String>,
     memory: Memory<Key, Value>,
     states: states::States,
     refreshes: Calls<DocumentKey, pages::Refreshed>,
@@ -77,7 +125,6 @@ struct House {
     lists: Calls<IndexName, list::Fetched>,
     metadata_calls: Calls<MetadataKey, metadata::Got>,
     flights: Flights<FlightKey>,
-    mirrors: BTreeMap<IndexName, Arc<Mirror>>,
     offline: bool,
     backfill: bool,
     disk_bytes_max: u64,
@@ -107,15 +154,27 @@ const LARGE_WORK_BYTES: usize = 2 * 1024 * 1024;
 const CACHE_PERCENT: u64 = 80;
 
 impl Index {
-    /// Puts the parts together and starts the janitor. A request passes here in this order: memory; the document's
+    /// Puts the parts together, reads which users and indexes there are, and starts the janitor. A request passes here in this order: memory; the document's
     /// state and, if need be, one shared refresh; the database; for files the disk, then a flight.
-    pub fn new(parts: Parts) -> Self {
+    pub async fn open(parts: Parts) -> Result<Self, IndexError> {
         let house = Arc::new_cyclic(|me| House {
             me: Weak::clone(me),
             clock: parts.clock,
             metrics: parts.metrics,
             store: parts.store,
+            private: parts.private,
             disk: Arc::new(parts.disk),
+            auth: parts.auth,
+            catalog: RwLock::default(),
+            catalog_version: Arc::new(AtomicU64::new(1)),
+            changing: tokio::sync::Mutex::new(()),
+            shelf: tokio::sync::Mutex::new(()),
+            numbering: tokio::sync::Mutex::new(()),
+            fixed: parts.mirrors.into_iter().map(|mirror| (mirror.name.clone(), Arc::new(mirror))).collect(),
+            maker: parts.maker,
+            user_creation: parts.user_creation,
+            push_origins: parts.push_origins,
+            public_url: parts.public_url,
             memory: Memory::new(parts.memory_bytes / 100 * CACHE_PERCENT),
             states: states::States::new(),
             refreshes: Calls::new(),
@@ -123,7 +182,6 @@ impl Index {
             lists: Calls::new(),
             metadata_calls: Calls::new(),
             flights: Flights::new(),
-            mirrors: parts.mirrors.into_iter().map(|mirror| (mirror.name.clone(), Arc::new(mirror))).collect(),
             offline: parts.offline,
             backfill: parts.backfill,
             disk_bytes_max: parts.disk_bytes,
@@ -136,8 +194,10 @@ impl Index {
             stopping: AtomicBool::new(false),
             tasks: Arc::new(()),
         });
+        house.load_catalog().await?;
         tokio::spawn(Arc::clone(&house).keep_books());
-        Self(house)
+        tokio::spawn(Arc::clone(&house).watch_tokens());
+        Ok(Self(house))
     }
 
     pub async fn page(&self, ask: PageAsk) -> Result<PageAnswer, IndexError> {
@@ -156,18 +216,10 @@ impl Index {
         self.0.list(ask).await
     }
 
-    pub fn has_index(&self, name: &IndexName) -> bool {
-        self.0.mirrors.contains_key(name)
-    }
-
-    /// The indexes, by name.
-    pub fn names(&self) -> impl Iterator<Item = &IndexName> {
-        self.0.mirrors.keys()
-    }
-
-    /// Whether the database answers.
+    /// Whether the databases answer.
     pub async fn ready(&self) -> Result<(), IndexError> {
         self.0.store.blob_totals().await?;
+        self.0.private.serial().await?;
         Ok(())
     }
 
@@ -203,6 +255,7 @@ impl Index {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.0.write_uses().await;
         self.0.store.close().await;
+        self.0.private.close().await;
     }
 
     /// Writes the uses down and evicts now instead of at the next round.
@@ -213,10 +266,6 @@ impl Index {
 }
 
 impl House {
-    fn mirror(&self, name: &IndexName) -> Result<&Arc<Mirror>, IndexError> {
-        self.mirrors.get(name).ok_or_else(|| IndexError::UnknownIndex(name.clone()))
-    }
-
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }

@@ -1,5 +1,6 @@
 //! Sidewheel: the wheel server that rides beside Caddy. ARCHITECTURE.md draws the rooms.
 
+pub mod api;
 pub mod auth;
 pub mod cache;
 pub mod cli;

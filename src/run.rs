@@ -2,6 +2,10 @@
 //!
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
+mod first;
+mod tokens;
+
+use crate::auth::Auth;
 use crate::cache::{Disk, LockError, Space};
 use crate::cli::{Command, Options};
 use crate::clock::Clock;
@@ -10,11 +14,12 @@ use crate::config::{
     PasswordSource,
 };
 use crate::http::{HostEntryError, Hosts};
-use crate::index::{Index, Mirror, Parts};
+use crate::index::{Index, IndexError, Mirror, MirrorMaker, MirrorRules, Parts};
 use crate::metrics::Metrics;
 use crate::names::{IndexName, IndexNameError};
 use crate::server::{Bound, Handler, HandlerParts, ListenError, Server, Timeouts};
-use crate::store::{Store, StoreError};
+use crate::rules::UserCreation;
+use crate::store::{PRIVATE_FILE, Private, Store, StoreError};
 use crate::upstream::{ClientError, Clients, ClientsConfig, Credentials, MirrorSite, Origin, OriginError, Upstream};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -41,6 +46,7 @@ const PAGE_MAX_AGE_MAX: u64 = 600;
 
 /// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work.
 const EXIT_CONFIG: u8 = 78;
+const EXIT_USAGE: u8 = 64;
 const EXIT_UNAVAILABLE: u8 = 69;
 
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +70,10 @@ enum RunError {
     #[error("{0}")]
     Listen(#[from] ListenError),
     #[error("{0}")]
+    Index(#[from] IndexError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
     Io(#[from] io::Error),
 }
 
@@ -72,6 +82,10 @@ pub fn run(command: Command, env: &BTreeMap<String, String>) -> ExitCode {
     let done = match command {
         Command::Check(options) => load(&options, env).and_then(|config| check(&config)),
         Command::Serve(options) => load(&options, env).and_then(|config| serve(&config, env)),
+        Command::Init(options) => load(&options, env).and_then(|config| runtime()?.block_on(first::init(&config))),
+        Command::Token(options, command) => {
+            load(&options, env).and_then(|config| runtime()?.block_on(tokens::tokens(&config, command)))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +93,7 @@ pub fn run(command: Command, env: &BTreeMap<String, String>) -> ExitCode {
             let _ = writeln!(io::stderr(), "sidewheel: {why}");
             ExitCode::from(match why {
                 RunError::Config(_) | RunError::File { .. } | RunError::Origin(_) | RunError::Host(_) => EXIT_CONFIG,
+                RunError::Usage(_) => EXIT_USAGE,
                 _ => EXIT_UNAVAILABLE,
             })
         }
@@ -109,11 +124,15 @@ fn check(config: &Config) -> Result<(), RunError> {
 
 fn serve(config: &Config, env: &BTreeMap<String, String>) -> Result<(), RunError> {
     let _log = start_log(config.server.log_format, env);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = runtime()?;
     runtime.block_on(serve_until_told(config))?;
     // Running answers had their time; what is left is cut, so that its client sees it.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 async fn serve_until_told(config: &Config) -> Result<(), RunError> {
@@ -134,29 +153,11 @@ async fn serve_until_told(config: &Config) -> Result<(), RunError> {
 /// Everything in the order in which it can fail: the data directory, the listeners, then what needs both.
 async fn start(config: &Config) -> Result<(Server, Index), RunError> {
     let connections_max = raise_descriptors();
-    let disk = Disk::open(&config.cache.data)?;
-    let store = open_store(&config.cache.data).await?;
+    let (disk, store, private) = open_data(config).await?;
     let bound = config.server.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
-    let clients =
-        Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
     let (clock, metrics) = (Clock::system(), Metrics::new());
-    let mut mirrors = Vec::new();
-    for mirror in &config.mirrors {
-        let upstream = Upstream::new(site(mirror, config)?, &clients);
-        let ttl_ms = mirror.page_ttl.as_millis() as u64;
-        mirrors.push(Mirror { name: mirror.name.clone(), upstream, ttl_ms });
-    }
-    let index = Index::new(Parts {
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        store,
-        disk,
-        mirrors,
-        memory_bytes: config.cache.memory_bytes,
-        disk_bytes: config.cache.disk_bytes,
-        offline: config.upstream.offline,
-        backfill: config.upstream.metadata_backfill,
-    });
+    let index = open_index(config, disk, store, private, &clock, &metrics).await?;
+    first::see_to_root(config, &index).await?;
     let page_ttl = config.mirrors.iter().map(|mirror| mirror.page_ttl.as_secs()).min();
     let handler = Handler::new(HandlerParts {
         index: index.clone(),
@@ -164,12 +165,66 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
         clock,
         hosts: Hosts::new(&config.server.host_names())?,
         default_index: IndexName::parse(DEFAULT_INDEX)?,
-        public_url: config.server.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned()),
+        public_url: public_url(config),
         page_max_age: page_ttl.unwrap_or(PAGE_MAX_AGE_MAX).min(PAGE_MAX_AGE_MAX),
+        upload_bytes_max: config.owners.upload_bytes_max,
         connections_max,
         timeouts: Timeouts::default(),
     });
     Ok((Server::start(bound, handler), index))
+}
+
+async fn open_data(config: &Config) -> Result<(Disk, Store, Private), RunError> {
+    let disk = Disk::open(&config.cache.data)?;
+    let store = open_store(&config.cache.data).await?;
+    let private = open_private(&config.cache.data).await?;
+    Ok((disk, store, private))
+}
+
+async fn open_index(
+    config: &Config,
+    disk: Disk,
+    store: Store,
+    private: Private,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Index, RunError> {
+    let clients =
+        Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
+    let mut mirrors = Vec::new();
+    for mirror in &config.mirrors {
+        let upstream = Upstream::new(site(mirror, config)?, &clients);
+        let ttl_ms = mirror.page_ttl.as_millis() as u64;
+        mirrors.push(Mirror { name: mirror.name.clone(), upstream, ttl_ms, rules: MirrorRules::default() });
+    }
+    let ttl_ms = config.mirrors.first().map_or(0, |mirror| mirror.page_ttl.as_millis() as u64);
+    let push_origins = config.owners.push_origins.iter().map(|origin| Origin::parse(&origin.to_string()));
+    Ok(Index::open(Parts {
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        store,
+        private,
+        disk,
+        auth: Auth::new(clock.clone()),
+        mirrors,
+        maker: MirrorMaker { clients, page_timeout: config.upstream.page_timeout, ttl_ms },
+        user_creation: match config.owners.anyone_makes_users {
+            true => UserCreation::Anyone,
+            false => UserCreation::RootOnly,
+        },
+        push_origins: push_origins.collect::<Result<_, _>>()?,
+        public_url: public_url(config),
+        memory_bytes: config.cache.memory_bytes,
+        disk_bytes: config.cache.disk_bytes,
+        offline: config.upstream.offline,
+        backfill: config.upstream.metadata_backfill,
+    })
+    .await?)
+}
+
+/// What clients outside call us, without a slash at the end.
+fn public_url(config: &Config) -> Option<String> {
+    config.server.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// A directory that cannot be written is no reason not to serve: what is there is read, nothing new is kept.
@@ -191,6 +246,17 @@ async fn open_store(data: &Path) -> Result<Store, RunError> {
     }
 }
 
+/// What users own, as far as the disk allows. A database that is there and cannot be read is not passed over.
+async fn open_private(data: &Path) -> Result<Private, RunError> {
+    if Space::of(data) == Space::ReadOnly {
+        return Ok(match data.join(PRIVATE_FILE).is_file() {
+            true => Private::open_read_only(data).await?,
+            false => Private::in_memory().await?,
+        });
+    }
+    Ok(Private::open(data).await?)
+}
+
 fn site(mirror: &MirrorConfig, config: &Config) -> Result<MirrorSite, RunError> {
     let credentials = match &mirror.credentials {
         Some(Configured { username, password }) => Some(Credentials::new(
@@ -205,6 +271,7 @@ fn site(mirror: &MirrorConfig, config: &Config) -> Result<MirrorSite, RunError> 
     let file_origins = mirror.file_origins.iter().map(|origin| Origin::parse(&origin.to_string()));
     Ok(MirrorSite {
         base: mirror.upstream.clone(),
+        base_is_listed: true,
         file_origins: file_origins.collect::<Result<_, _>>()?,
         credentials,
         page_timeout: config.upstream.page_timeout,

@@ -2,15 +2,18 @@
 //!
 //! Enters: a session. Leaves: bytes on the wire. Must not know: SQL, paths, PyPI.
 
+mod api;
 mod connection;
 mod engine;
 mod handler;
+mod incoming;
 mod listen;
 mod operators;
 mod pages;
 mod reply;
 mod send;
 mod statuses;
+mod uploads;
 
 pub use handler::{Handler, HandlerParts, Timeouts};
 pub use listen::{Bound, ListenError};

@@ -17,6 +17,7 @@ mod headers;
 mod lane;
 mod origin;
 mod page;
+mod publish;
 
 pub use body::WholeBody;
 pub use clients::{ClientError, Clients, ClientsConfig, Roots};
@@ -24,6 +25,7 @@ pub use error::{FetchError, Refusal};
 pub use file::{ByteRange, FileBody, FileFetch, FileStatus};
 pub use headers::Validators;
 pub use origin::{Origin, OriginError};
+pub use publish::{Posted, Publish};
 pub use page::{ListBody, ListFetch, PageFetch, PageKind, UrlFetch};
 
 use std::fmt;
@@ -38,6 +40,9 @@ use crate::names::ProjectName;
 pub struct MirrorSite {
     /// The simple index: `http` or `https`, ends in `/`. User, query and fragment are dropped.
     pub base: Url,
+    /// Whether the base's own origin is trusted like a listed one: with whatever address, and over `http`. Otherwise it
+    /// must be a public address, as any other.
+    pub base_is_listed: bool,
     /// Origins besides the base's own that files and redirects may point to whatever their address, and over `http`
     /// if so listed.
     pub file_origins: Vec<Origin>,
@@ -95,7 +100,8 @@ impl Upstream {
             base.set_path(&path);
         }
         let base_origin = Origin::of(&base).ok();
-        let listed = base_origin.iter().cloned().chain(site.file_origins).collect();
+        let trusted = base_origin.iter().filter(|_| site.base_is_listed);
+        let listed = trusted.cloned().chain(site.file_origins).collect();
         let inner = Inner {
             base,
             base_origin,
@@ -138,6 +144,7 @@ mod tests {
     fn upstream(base: &str) -> Upstream {
         let site = MirrorSite {
             base: Url::parse(base).unwrap(),
+            base_is_listed: true,
             file_origins: vec![Origin::parse("http://127.0.0.1:8080").unwrap()],
             credentials: None,
             page_timeout: Duration::from_secs(1),

@@ -58,6 +58,11 @@ where
         self.cache.invalidate(key);
     }
 
+    /// Drops everything.
+    pub fn clear(&self) {
+        self.cache.invalidate_all();
+    }
+
     /// The heaviest value that is taken, in bytes.
     pub fn entry_max(&self) -> u64 {
         self.capacity / ENTRY_PART_OF_CAPACITY

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// The keys of the file's top level; each is also an environment variable. `true`: a list.
-pub(super) const KEYS: [(&str, bool); 15] = [
+pub(super) const KEYS: [(&str, bool); 19] = [
     ("allowed_hosts", true),
     ("data", false),
     ("disk", false),
@@ -20,9 +20,13 @@ pub(super) const KEYS: [(&str, bool); 15] = [
     ("offline", false),
     ("page_ttl", false),
     ("public_url", false),
+    ("push_origins", true),
+    ("root_password_file", false),
+    ("upload_max", false),
     ("upstream", false),
     ("upstream_connect_timeout", false),
     ("upstream_timeout", false),
+    ("user_creation", false),
     // Only in the file, where it is a list of tables.
     (MIRROR, false),
 ];
@@ -46,6 +50,9 @@ pub struct Flags {
     pub log_format: Option<String>,
     pub public_url: Option<String>,
     pub allowed_hosts: Vec<String>,
+    pub root_password_file: Option<String>,
+    pub user_creation: Option<String>,
+    pub upload_max: Option<String>,
 }
 
 /// Everything that was given.
@@ -176,6 +183,9 @@ impl Sources {
             log_format,
             public_url,
             allowed_hosts,
+            root_password_file,
+            user_creation,
+            upload_max,
         } = flags;
         let lists = [
             ("listen", "--listen", listen),
@@ -196,6 +206,9 @@ impl Sources {
             ("log_format", "--log-format", log_format),
             ("public_url", "--public-url", public_url),
             ("offline", "--offline", &offline),
+            ("root_password_file", "--root-password-file", root_password_file),
+            ("user_creation", "--user-creation", user_creation),
+            ("upload_max", "--upload-max", upload_max),
         ];
         for (key, flag, value) in singles {
             if let Some(value) = value {

@@ -187,6 +187,15 @@ pub(super) fn switch(raw: &str) -> Result<bool, String> {
     }
 }
 
+/// Who may make users: whether it is anyone.
+pub(super) fn user_creation(raw: &str) -> Result<bool, String> {
+    match raw {
+        "root" => Ok(false),
+        "anyone" => Ok(true),
+        _ => Err("write root (only root makes users) or anyone".to_owned()),
+    }
+}
+
 pub(super) fn page_ttl(raw: &str) -> Result<Duration, String> {
     duration(raw, Duration::ZERO, PAGE_TTL_MAX)
 }

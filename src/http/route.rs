@@ -5,9 +5,8 @@
 
 mod target;
 
-use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Version};
+use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, UserName, Version};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use std::borrow::Cow;
 use std::str::FromStr;
 use target::Target;
 
@@ -43,7 +42,7 @@ pub enum Route {
     /// `/+api`
     Api,
     /// `/{user}/+api`
-    UserApi(String),
+    UserApi(UserName),
     /// `/{user}/{index}/+api`
     IndexApi(IndexName),
     /// `/+health`
@@ -54,10 +53,18 @@ pub enum Route {
     Metrics,
     /// `/+status`
     Status,
-    /// `/{user}`: a valid user name.
-    User(String),
-    /// `/{user}/{index}`
-    Index(IndexName),
+    /// `/+login`
+    Login,
+    /// `/{user}`
+    User(UserName),
+    /// `/{user}/{index}`, with or without a final slash: installers mean the project list by the one with a slash.
+    Index { index: IndexName, slash: bool },
+    /// `/{user}/{index}/{project}`: installers mean the project's page.
+    ProjectInfo { index: IndexName, name: ProjectName, spelling: Spelling },
+    /// `/{user}/{index}/{project}/{version}`: the version as written, or `latest` or `stable`.
+    VersionInfo { index: IndexName, name: ProjectName, version: String, spelling: Spelling },
+    /// `/{user}/{index}/+simple/{project}/refresh`
+    Refresh { index: IndexName, name: ProjectName },
     /// `/{user}/{index}/+simple/`, `/simple/`
     ProjectList { index: IndexRef },
     /// `/{user}/{index}/+simple/{project}/`, `/simple/{project}/`
@@ -82,14 +89,25 @@ pub enum IndexRef {
     Default,
 }
 
+/// How the address of a project is written. Readers are redirected to the one spelling, writers are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spelling {
+    /// The name is written in its normalised form.
+    pub normalised: bool,
+    /// The path ends in a slash.
+    pub slash: bool,
+}
+
 /// What is asked about a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileWhat {
     Itself,
     /// `{filename}.metadata` (PEP 658)
     Metadata,
     /// `{filename}.provenance` (PEP 740)
     Provenance,
+    /// `{filename}.toxresult-{stamp}` (devpi): a result that was posted for the file; what follows the file's name.
+    ToxResult(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +130,11 @@ pub enum Routed {
 pub struct Query {
     /// `format=`, decoded; a raw `+` stays a `+`, for media types hold it. The first of several counts.
     pub format: Option<String>,
+    /// devpi's flags count by being there, with or without a value.
+    pub no_projects: bool,
+    pub ignore_bases: bool,
+    pub force: bool,
+    pub error_on_noop: bool,
 }
 
 /// Reads a request target as it was sent, in origin form (`/path?query`) or absolute form (`http://host/path?query`;
@@ -151,15 +174,31 @@ fn find(segments: &[&str], slash: bool) -> Option<Place> {
         ["+ready"] => Route::Ready,
         ["+metrics"] => Route::Metrics,
         ["+status"] => Route::Status,
+        ["+login"] => Route::Login,
         ["simple", ref rest @ ..] => return simple(IndexRef::Default, rest, slash),
         ["pypi", project, "json"] => return legacy_json(project, None),
         ["pypi", project, version, "json"] => return legacy_json(project, Some(version)),
         [user] => Route::User(parse_user(user)?),
         [user, "+api"] => Route::UserApi(parse_user(user)?),
-        [user, index] => Route::Index(parse_index(user, index)?),
+        [user, index] => Route::Index { index: parse_index(user, index)?, slash },
         [user, index, "+api"] => Route::IndexApi(parse_index(user, index)?),
+        [user, index, "+simple", project, "refresh"] if !slash => {
+            Route::Refresh { index: parse_index(user, index)?, name: ProjectName::parse(project).ok()? }
+        }
         [user, index, "+simple", ref rest @ ..] => {
             return simple(IndexRef::Named(parse_index(user, index)?), rest, slash);
+        }
+        [user, index, project] => {
+            let name = ProjectName::parse(project).ok()?;
+            let spelling = Spelling { normalised: name.as_str() == project, slash };
+            Route::ProjectInfo { index: parse_index(user, index)?, name, spelling }
+        }
+        [user, index, project, version] if !project.starts_with('+') => {
+            let name = ProjectName::parse(project).ok()?;
+            let spelling = Spelling { normalised: name.as_str() == project, slash };
+            let fits = version.len() <= VERSION_BYTES_MAX && version.bytes().all(|byte| byte.is_ascii_graphic());
+            let version = fits.then(|| version.to_owned())?;
+            Route::VersionInfo { index: parse_index(user, index)?, name, version, spelling }
         }
         // A file is no directory.
         _ if slash => return None,
@@ -230,17 +269,21 @@ fn legacy_json(raw: &str, version: Option<&str>) -> Option<Place> {
     Some(Place::Here(Route::LegacyJson { name, version }))
 }
 
+/// What stands between a file's name and the stamp of a result that was posted for it.
+const TOX_RESULT: &str = ".toxresult-";
+
 fn parse_index(user: &str, index: &str) -> Option<IndexName> {
     IndexName::from_parts(user, index).ok()
 }
 
-fn parse_user(user: &str) -> Option<String> {
-    // A user's name is the first half of an index's: ask about one with a good second half.
-    parse_index(user, "index").map(|_| user.to_owned())
+fn parse_user(user: &str) -> Option<UserName> {
+    UserName::parse(user).ok()
 }
 
 fn parse_file(raw: &str) -> Option<(DistFilename, FileWhat)> {
-    let (name, what) = if let Some(name) = raw.strip_suffix(".metadata") {
+    let (name, what) = if let Some((name, stamp)) = raw.split_once(TOX_RESULT) {
+        (name, FileWhat::ToxResult(format!("{TOX_RESULT}{stamp}")))
+    } else if let Some(name) = raw.strip_suffix(".metadata") {
         (name, FileWhat::Metadata)
     } else if let Some(name) = raw.strip_suffix(".provenance") {
         (name, FileWhat::Provenance)
@@ -252,9 +295,21 @@ fn parse_file(raw: &str) -> Option<(DistFilename, FileWhat)> {
 
 impl Query {
     fn parse(raw: Option<&str>) -> Self {
-        let pairs = raw.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-        let format = pairs.into_iter().find(|(key, _)| *key == "format");
-        Self { format: format.map(|(_, value)| percent_decode_str(value).decode_utf8_lossy()).map(Cow::into_owned) }
+        let mut query = Self::default();
+        for pair in raw.unwrap_or_default().split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match key {
+                "format" if query.format.is_none() => {
+                    query.format = Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
+                }
+                "no_projects" => query.no_projects = true,
+                "ignore_bases" => query.ignore_bases = true,
+                "force" => query.force = true,
+                "error_on_noop" => query.error_on_noop = true,
+                _ => {}
+            }
+        }
+        query
     }
 }
 

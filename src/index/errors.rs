@@ -1,3 +1,4 @@
+use crate::auth::AuthError;
 use crate::cache::{DiskError, Failure};
 use crate::names::{IndexName, NameError, ProjectName};
 use crate::store::StoreError;
@@ -20,6 +21,35 @@ pub enum IndexError {
     NoMetadata(String),
     #[error("{0}")]
     Name(#[from] NameError),
+    /// Nobody was recognised, and somebody is needed.
+    #[error("{0}: log in first")]
+    NeedsLogin(String),
+    /// Who was recognised may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// What was asked for makes no sense; the sentence says what would.
+    #[error("{0}")]
+    Invalid(String),
+    /// It stands against what is there.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    NotThere(String),
+    /// It was there and was deleted.
+    #[error("{0}")]
+    Deleted(String),
+    #[error("too many failed attempts; wait {0} s and try again")]
+    TooManyAttempts(u64),
+    #[error("too many passwords are being checked; try again in a moment")]
+    Busy,
+    #[error("the password cannot be hashed: {0}")]
+    Auth(Arc<AuthError>),
+    /// A file of ours is not what it was when it came.
+    #[error("the stored file {0} is damaged or gone; it was set aside, restore it from a backup")]
+    Damaged(String),
+    /// Another server that files were to be pushed to.
+    #[error("{0}")]
+    Push(String),
     /// Upstream could not be asked, or said nothing that can be used.
     #[error("upstream of {index}: {why}")]
     Upstream { index: IndexName, why: Arc<FetchError> },
@@ -41,6 +71,15 @@ pub enum IndexError {
 impl From<StoreError> for IndexError {
     fn from(why: StoreError) -> Self {
         Self::Store(Arc::new(why))
+    }
+}
+
+impl From<AuthError> for IndexError {
+    fn from(why: AuthError) -> Self {
+        match why {
+            AuthError::Busy => Self::Busy,
+            why => Self::Auth(Arc::new(why)),
+        }
     }
 }
 

@@ -1,15 +1,17 @@
 use super::House;
+use super::basis::Basis;
 use super::body::FileBody;
+use super::catalog::IndexKind;
 use super::errors::{IndexError, failure};
 use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::page_of;
-use super::states::DocumentState;
 use crate::cache::{DiskFile, Failure, Flight, Joined};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
 use crate::names::{DistFilename, ProjectName, Sha256};
 use crate::simple::{CoreMetadata, File};
+use crate::store::FileRow;
 use crate::upstream::{ByteRange, FileStatus};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use url::Url;
 
 /// A wish for a file.
+#[derive(Clone)]
 pub struct FileAsk {
     pub file: FileKey,
     /// The client's `Range` and `If-Range`, as they came.
@@ -45,13 +48,15 @@ pub struct FileAnswer {
 pub struct FileFacts {
     pub project: ProjectName,
     pub filename: DistFilename,
+    /// Where upstream has it; of a file of ours, what stands for it.
     pub url: Url,
     pub sha256: Option<Sha256>,
     pub size: Option<u64>,
     pub modified: Option<u64>,
     pub core_metadata: CoreMetadata,
-    /// The page that says so, and its generation, where the address leaves open which bytes are meant.
-    listed: Option<(Arc<DocumentState>, u64)>,
+    /// What says so, where that may change: a path leads to other bytes one day, a stage's file may be removed. A
+    /// mirror's file under its digest stays what it is.
+    pub(super) basis: Option<Basis>,
 }
 
 /// A file that was asked for: its facts, and its bytes while they are worth the memory.
@@ -89,13 +94,27 @@ impl FileFacts {
             size: file.size,
             modified: file.upload_time.as_deref().and_then(unix_of),
             core_metadata: file.core_metadata.clone(),
-            listed: None,
+            basis: None,
         })
     }
 
-    /// Whether the page has not changed since: a path may lead to other bytes by now, a digest never.
-    fn is_current(&self) -> bool {
-        self.listed.as_ref().is_none_or(|(page, generation)| page.generation() == *generation)
+    /// What a stage says of a file of its own.
+    pub(super) fn of_stage(row: &FileRow, basis: Option<Basis>) -> Option<Self> {
+        Some(Self {
+            project: row.project.clone(),
+            filename: DistFilename::parse(&row.filename).ok()?,
+            url: Url::parse("file:///").ok()?,
+            sha256: Some(row.sha256),
+            size: Some(row.size),
+            modified: u64::try_from(row.uploaded / 1_000_000).ok(),
+            core_metadata: CoreMetadata::Absent,
+            basis,
+        })
+    }
+
+    /// Whether what says so has not changed since.
+    pub(super) fn is_current(&self) -> bool {
+        self.basis.as_ref().is_none_or(Basis::is_current)
     }
 
     fn flight_key(&self, key: &FileKey) -> FlightKey {
@@ -121,7 +140,11 @@ impl House {
             let part = choose(&ask, known.digest, known.bytes.as_ref().map(|bytes| bytes.len() as u64));
             return Ok(self.from_memory(known, part));
         }
-        let mirror = Arc::clone(self.mirror(&ask.file.index)?);
+        let entry = self.entry(&ask.file.index)?;
+        let mirror = match &entry.kind {
+            IndexKind::Mirror(mirror) => Arc::clone(mirror),
+            IndexKind::Stage(marks) => return self.stage_file(&entry, marks, ask).await,
+        };
         let known = self.known(&mirror, &ask.file).await?;
         let facts = Arc::clone(&known.facts);
         let digest = match known.digest {
@@ -245,11 +268,11 @@ impl House {
         for newer in [false, true] {
             for project in key.filename.projects() {
                 let page = self.state(&page_of(&mirror.name, &project)).await?;
-                let generation = page.generation();
+                let basis = Basis::of(&page);
                 match self.project(mirror, &project, newer).await {
                     Ok((content, tier)) => {
                         if let Some(mut facts) = find(&content, &project, key) {
-                            facts.listed = (!matches!(key.place, Place::Digest(_))).then_some((page, generation));
+                            facts.basis = (!matches!(key.place, Place::Digest(_))).then_some(basis);
                             return Ok(facts);
                         }
                         if tier == Tier::Stale {

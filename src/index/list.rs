@@ -1,5 +1,6 @@
 use super::House;
 use super::body::FileBody;
+use super::catalog::IndexKind;
 use super::errors::IndexError;
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
@@ -71,8 +72,12 @@ const PLAIN_PIECE_BYTES: usize = 256 * 1024;
 impl House {
     /// The journey of the project list: fetched only when asked for; an older one is given while a newer is fetched.
     pub(super) async fn list(self: &Arc<Self>, ask: ListAsk) -> Result<ListAnswer, IndexError> {
-        let mirror = Arc::clone(self.mirror(&ask.index)?);
-        if self.offline {
+        let entry = self.entry(&ask.index)?;
+        let mirror = match &entry.kind {
+            IndexKind::Mirror(mirror) => Arc::clone(mirror),
+            IndexKind::Stage(_) => return self.stage_list(&entry, &ask).await,
+        };
+        if self.offline || mirror.rules.no_project_list {
             return self.list_of_kept(&ask).await;
         }
         let key = list_key(&ask.index);
@@ -212,36 +217,41 @@ impl House {
         Ok(Some(ListAnswer { format, encoding, len, etag, last_serial, body, tier: Tier::Disk }))
     }
 
-    /// Offline: the projects whose pages are here.
+    /// Offline, or where upstream has no list: the projects whose pages are here.
     async fn list_of_kept(&self, ask: &ListAsk) -> Result<ListAnswer, IndexError> {
         let names = self.store.document_names(&ask.index, DocumentKind::Page).await?;
-        let names = names.iter().filter_map(|name| ProjectName::parse(name).ok());
-        let text = match ask.format {
-            Format::JsonV1 => {
-                let projects: Vec<_> = names.map(|name| serde_json::json!({ "name": name.as_str() })).collect();
-                serde_json::json!({ "meta": { "api-version": "1.0" }, "projects": projects }).to_string()
+        Ok(list_of(ask.format, names.iter().map(String::as_str)))
+    }
+}
+
+/// A list that is made for one answer; only good names get in.
+pub(super) fn list_of<'a>(format: Format, names: impl Iterator<Item = &'a str>) -> ListAnswer {
+    let names = names.filter_map(|name| ProjectName::parse(name).ok());
+    let text = match format {
+        Format::JsonV1 => {
+            let projects: Vec<_> = names.map(|name| serde_json::json!({ "name": name.as_str() })).collect();
+            serde_json::json!({ "meta": { "api-version": "1.0" }, "projects": projects }).to_string()
+        }
+        Format::Html | Format::HtmlV1 => {
+            let mut text = String::from(
+                "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.0\">\
+                 <title>Simple index</title></head><body>\n",
+            );
+            for name in names {
+                let _ = writeln!(text, "<a href=\"{name}/\">{name}</a><br>");
             }
-            Format::Html | Format::HtmlV1 => {
-                let mut text = String::from(
-                    "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.0\">\
-                     <title>Simple index</title></head><body>\n",
-                );
-                for name in names {
-                    let _ = writeln!(text, "<a href=\"{name}/\">{name}</a><br>");
-                }
-                text + "</body></html>\n"
-            }
-        };
-        let digest = Sha256::of(text.as_bytes()).to_hex();
-        Ok(ListAnswer {
-            format: ask.format,
-            encoding: Encoding::Identity,
-            len: text.len() as u64,
-            etag: format!("\"{digest}\""),
-            last_serial: None,
-            body: FileBody::bytes(text.into()),
-            tier: Tier::Disk,
-        })
+            text + "</body></html>\n"
+        }
+    };
+    let digest = Sha256::of(text.as_bytes()).to_hex();
+    ListAnswer {
+        format,
+        encoding: Encoding::Identity,
+        len: text.len() as u64,
+        etag: format!("\"{digest}\""),
+        last_serial: None,
+        body: FileBody::bytes(text.into()),
+        tier: Tier::Disk,
     }
 }
 

@@ -1,5 +1,6 @@
 use super::House;
 use super::body::FileBody;
+use super::catalog::IndexKind;
 use super::errors::{IndexError, failure};
 use super::files::{FileAnswer, FileAsk, FileFacts, KnownFile, answer, choose, chosen, file_error};
 use super::keys::{FileKey, Key, MetadataKey, Place, Value};
@@ -29,7 +30,11 @@ pub(super) type Got = Result<(Sha256, u64, Option<Bytes>), IndexError>;
 impl House {
     /// The journey of a `….metadata` file (PEP 658): what upstream offers, else what the wheel itself holds.
     pub(super) async fn metadata(self: &Arc<Self>, ask: FileAsk) -> Result<FileAnswer, IndexError> {
-        let mirror = Arc::clone(self.mirror(&ask.file.index)?);
+        let entry = self.entry(&ask.file.index)?;
+        let mirror = match &entry.kind {
+            IndexKind::Mirror(mirror) => Arc::clone(mirror),
+            IndexKind::Stage(marks) => return self.stage_metadata(&entry, marks, ask).await,
+        };
         let facts = Arc::clone(&self.known(&mirror, &ask.file).await?.facts);
         if facts.filename.kind() != DistKind::Wheel && !facts.core_metadata.is_offered() {
             return Err(IndexError::NoMetadata(facts.filename.to_string()));

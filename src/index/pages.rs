@@ -1,4 +1,6 @@
 use super::House;
+use super::basis::Basis;
+use super::catalog::IndexKind;
 use super::errors::IndexError;
 use super::keys::{Base, Content, Key, PageKey, Value};
 use super::mirror::Mirror;
@@ -40,20 +42,26 @@ impl House {
     /// the stored page, marked stale.
     pub(super) async fn page(self: &Arc<Self>, ask: PageAsk) -> Result<PageAnswer, IndexError> {
         let held = self.held(&ask.page);
-        let now = self.clock.ticks();
-        if let Some(page) = held.as_ref().filter(|page| page.is_current() && page.state.is_fresh(now) && !ask.no_cache)
-        {
+        if let Some(page) = held.as_ref().filter(|page| !ask.no_cache && self.is_good(page)) {
             return Ok(PageAnswer { page: Arc::clone(page), tier: Tier::Memory });
         }
         let document = &ask.page.document;
-        let mirror = Arc::clone(self.mirror(&document.index)?);
+        let entry = self.entry(&document.index)?;
+        let mirror = match &entry.kind {
+            IndexKind::Mirror(mirror) => mirror,
+            IndexKind::Stage(_) => return self.stage_page(&entry, ask, held).await,
+        };
         let state = self.state(document).await?;
-        let tier = self.settle(&mirror, document, &state, ask.no_cache).await?;
-        match held.filter(|page| page.is_current_in(&state)) {
-            Some(page) if tier == Tier::Disk => Ok(PageAnswer { page, tier: Tier::Memory }),
-            Some(page) => Ok(PageAnswer { page, tier }),
-            None => Ok(PageAnswer { page: self.rendered(&mirror, &ask.page, &state).await?, tier }),
+        let tier = self.settle(mirror, document, &state, ask.no_cache).await?;
+        match held.filter(|page| page.basis.agrees(&Basis::of(&state))) {
+            Some(page) => Ok(PageAnswer { page, tier: from_memory(tier) }),
+            None => Ok(PageAnswer { page: self.rendered(mirror, &ask.page, &state).await?, tier }),
         }
+    }
+
+    /// Whether a page that is held may be sent without asking anybody.
+    fn is_good(&self, page: &RenderedPage) -> bool {
+        page.basis.is_current() && page.basis.is_fresh(self.clock.ticks())
     }
 
     pub(super) fn held(&self, key: &PageKey) -> Option<Arc<RenderedPage>> {
@@ -74,13 +82,17 @@ impl House {
     }
 
     /// Sees to it that there is something to render, as fresh as it can be, and says where it came from.
-    async fn settle(
+    pub(super) async fn settle(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
         document: &DocumentKey,
         state: &Arc<DocumentState>,
         no_cache: bool,
     ) -> Result<Tier, IndexError> {
+        // Not even what was stored before the name was reserved.
+        if Self::is_reserved(mirror, &document.name) {
+            return Err(missing(document));
+        }
         let known = state.known();
         if self.offline {
             return match known.stored {
@@ -176,7 +188,7 @@ impl House {
         let document = page_of(&mirror.name, project);
         let state = self.state(&document).await?;
         let have = state.latest().is_some();
-        let tier = match !have || newer {
+        let tier = match !have || newer || Self::is_reserved(mirror, &document.name) {
             true => self.settle(mirror, &document, &state, newer).await?,
             false => Tier::Disk,
         };
@@ -207,6 +219,11 @@ impl House {
         }
         self.content(document, state).await?.ok_or(IndexError::Lost)
     }
+}
+
+/// What a body that was held counts as, when what it is made from was looked up again.
+pub(super) fn from_memory(tier: Tier) -> Tier {
+    if tier == Tier::Disk { Tier::Memory } else { tier }
 }
 
 /// The key of a project's page.

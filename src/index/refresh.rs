@@ -136,7 +136,7 @@ impl House {
         let arrived = self.blocking(size, move || arrived(kind, &name, &page)).await?.map_err(bad)?;
         let before = stored.and_then(|stored| stored.last_serial);
         match (before, arrived.last_serial) {
-            (Some(before), Some(now)) if now < before => {
+            (Some(before), Some(now)) if now < before && !mirror.rules.ignore_serial => {
                 Err(bad(format!("its serial {now} is older than {before}, which we have")))
             }
             _ => Ok(arrived),

@@ -1,4 +1,5 @@
 use super::House;
+use super::basis::Basis;
 use super::errors::IndexError;
 use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
@@ -6,10 +7,12 @@ use super::states::DocumentState;
 use crate::http::{Encoding, Format};
 use crate::names::{DistFilename, IndexName, Sha256};
 use crate::simple::{self, CoreMetadata, ProjectPage};
-use crate::store::{DocumentKey, MetadataRow};
+use crate::rules;
+use crate::store::{DocumentKind, MetadataRow};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -24,8 +27,10 @@ pub struct RenderedPage {
     pub etag: String,
     pub last_serial: Option<u64>,
     pub is_json_document: bool,
-    pub state: Arc<DocumentState>,
-    pub generation: u64,
+    /// What it was made from.
+    pub basis: Basis,
+    /// A stage's page: what is uploaded is to be seen in it at once.
+    pub of_stage: bool,
     /// For the mouth that serves the page: the part of its head that never changes, made once.
     pub head: OnceLock<Bytes>,
 }
@@ -42,17 +47,6 @@ const COMPRESS_FROM_BYTES: usize = 512;
 /// What stays as it is in a segment of a URL's path (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-impl RenderedPage {
-    pub fn is_current(&self) -> bool {
-        self.generation == self.state.generation()
-    }
-
-    /// Whether it is current by what is known now: a state that was dropped and made anew no longer tells its pages.
-    pub(super) fn is_current_in(&self, state: &Arc<DocumentState>) -> bool {
-        Arc::ptr_eq(&self.state, state) && self.is_current()
-    }
-}
-
 impl House {
     /// Renders a page whose document is stored; one rendering at a time for each key.
     pub(super) async fn rendered(
@@ -62,9 +56,9 @@ impl House {
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let (house, mirror, ask, state) = (Arc::clone(self), Arc::clone(mirror), key.clone(), Arc::clone(state));
-        let generation = state.generation();
+        let number = Basis::of(&state).number();
         let call = || async move { house.render(&mirror, &ask, &state).await };
-        self.renders.join((key.clone(), generation), call).await.unwrap_or(Err(IndexError::Lost))
+        self.renders.join((key.clone(), number), call).await.unwrap_or(Err(IndexError::Lost))
     }
 
     async fn render(
@@ -73,20 +67,26 @@ impl House {
         key: &PageKey,
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
-        // Read before the rest: what changes from here on makes the rendering out of date, not wrong for ever.
-        let generation = state.generation();
+        let basis = Basis::of(state);
         let document = &key.document;
         let content = self.content_again(mirror, document, state).await?;
-        let shown = self.shown(mirror, document, &content).await?;
-        let size = content.size();
-        let (ask, offline_json) = (key.clone(), content);
+        let shown = self.shown(mirror, &content).await?;
+        let part = PagePart { index: mirror.name.clone(), content, shown };
+        self.cook(key.clone(), basis, vec![part]).await
+    }
+
+    /// Renders and compresses what was gathered, and keeps the result while it is current.
+    pub(super) async fn cook(
+        &self,
+        key: PageKey,
+        basis: Basis,
+        parts: Vec<PagePart>,
+    ) -> Result<Arc<RenderedPage>, IndexError> {
+        let size = parts.iter().map(|part| part.content.size()).sum();
+        let ask = key.clone();
         let (body, encoding, etag, last_serial) = self
             .blocking(size, move || {
-                let plain = render(&ask, &offline_json, shown.as_ref());
-                let serial = match &*offline_json {
-                    Content::Page(page) => page.last_serial,
-                    Content::Json(_) => None,
-                };
+                let (plain, serial) = render(&ask, &parts);
                 match compress(&plain, ask.encoding) {
                     Some(body) => (body, ask.encoding, etag(&plain, ask.encoding), serial),
                     None => {
@@ -102,29 +102,24 @@ impl House {
             encoding,
             etag,
             last_serial,
-            is_json_document: document.kind == crate::store::DocumentKind::LegacyJson,
-            state: Arc::clone(state),
-            generation,
+            is_json_document: key.document.kind == DocumentKind::LegacyJson,
+            of_stage: basis.is_of_stage(),
+            basis,
             head: OnceLock::new(),
         });
-        if page.is_current() {
-            self.memory.insert(Key::Page(key.clone()), Value::Page(Arc::clone(&page)));
+        if page.basis.is_current() {
+            self.memory.insert(Key::Page(key), Value::Page(Arc::clone(&page)));
         }
         Ok(page)
     }
 
     /// What the page announces beside what upstream said: metadata that is here, and offline only files that are.
-    async fn shown(
-        &self,
-        mirror: &Mirror,
-        document: &DocumentKey,
-        content: &Content,
-    ) -> Result<Option<Shown>, IndexError> {
+    pub(super) async fn shown(&self, mirror: &Mirror, content: &Content) -> Result<Option<Shown>, IndexError> {
         let Content::Page(page) = content else { return Ok(None) };
         let rows = self.store.project_metadata(&mirror.name, &page.name).await?;
         let metadata = rows.into_iter().map(|row| (row.filename.clone(), row)).collect();
         let present = match self.offline {
-            true => Some(self.present(&document.index, page).await?),
+            true => Some(self.present(&mirror.name, page).await?),
             false => None,
         };
         Ok(Some(Shown { metadata, present }))
@@ -147,25 +142,49 @@ impl House {
     }
 }
 
-struct Shown {
+/// What one index contributes to a page.
+pub(super) struct PagePart {
+    pub(super) index: IndexName,
+    pub(super) content: Arc<Content>,
+    pub(super) shown: Option<Shown>,
+}
+
+pub(super) struct Shown {
     metadata: HashMap<String, MetadataRow>,
     /// Offline: the files that are here.
     present: Option<HashSet<DistFilename>>,
 }
 
-fn render(key: &PageKey, content: &Content, shown: Option<&Shown>) -> Vec<u8> {
-    let base = key.base.prefix(&key.document.index, key.document.kind, &key.document.name);
-    match content {
-        Content::Json(body) => legacy_json(body, &base),
-        Content::Page(page) => {
-            let changed = shown.and_then(|shown| announced(page, shown));
-            let page = changed.as_ref().unwrap_or(page);
-            match key.format {
-                Format::JsonV1 => simple::render_json(page, &base),
-                Format::Html | Format::HtmlV1 => simple::render_html(page, &base),
-            }
+/// The page, and upstream's serial when it is a mirror's own.
+fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Option<u64>) {
+    let document = &key.document;
+    let base = key.base.prefix(&document.index, document.kind, &document.name);
+    if let [PagePart { content, .. }] = parts
+        && let Content::Json(body) = &**content
+    {
+        return (legacy_json(body, &base), None);
+    }
+    let mut pages = Vec::new();
+    for part in parts {
+        if let Content::Page(page) = &*part.content {
+            let changed = part.shown.as_ref().and_then(|shown| announced(page, shown));
+            pages.push((part.index.clone(), changed.map_or(Cow::Borrowed(&**page), Cow::Owned)));
         }
     }
+    let merged;
+    let page = match pages.as_slice() {
+        [(index, page)] if *index == document.index => &**page,
+        pages => {
+            let pages: Vec<_> = pages.iter().map(|(index, page)| (index.clone(), &**page)).collect();
+            merged = rules::merge(&document.index, &document.name, &pages);
+            &merged
+        }
+    };
+    let rendered = match key.format {
+        Format::JsonV1 => simple::render_json(page, &base),
+        Format::Html | Format::HtmlV1 => simple::render_html(page, &base),
+    };
+    (rendered, page.last_serial)
 }
 
 /// The page with what we add to it, when there is anything to add or to leave out.
@@ -253,35 +272,5 @@ fn etag(plain: &[u8], encoding: Encoding) -> String {
         Encoding::Gzip => format!("\"{front}-gzip\""),
         Encoding::Zstd => format!("\"{front}-zstd\""),
         Encoding::Br => format!("\"{front}-br\""),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::states::States;
-    use super::*;
-    use crate::names::ProjectName;
-
-    #[test]
-    fn a_page_of_a_state_that_was_dropped_is_not_current() {
-        let document =
-            super::super::pages::page_of(&IndexName::parse("root/pypi").unwrap(), &ProjectName::parse("demo").unwrap());
-        let (before, after) =
-            (States::new().get_or_make(&document, None, 1), States::new().get_or_make(&document, None, 1));
-        let page = RenderedPage {
-            body: Bytes::new(),
-            format: Format::Html,
-            encoding: Encoding::Identity,
-            etag: String::new(),
-            last_serial: None,
-            is_json_document: false,
-            generation: before.generation(),
-            state: Arc::clone(&before),
-            head: OnceLock::new(),
-        };
-        assert!(page.is_current_in(&before));
-        assert!(!page.is_current_in(&after), "nobody tells this page of a change any more");
-        before.rerender();
-        assert!(!page.is_current_in(&before));
     }
 }

@@ -1,5 +1,5 @@
 use crate::fresh::{self, Decision, Entry};
-use crate::names::Sha256;
+use crate::names::{IndexName, Sha256};
 use crate::store::{Document, DocumentKey};
 use crate::upstream::Validators;
 use parking_lot::Mutex;
@@ -168,6 +168,18 @@ impl States {
         let state = Arc::new(DocumentState::new(document.map(Stored::of), ttl_ms));
         states.insert(key.clone(), Arc::clone(&state));
         state
+    }
+
+    /// Drops what is known of an index; renderings of it no longer count as current.
+    pub fn forget(&self, index: &IndexName) {
+        self.0.lock().retain(|key, state| {
+            let other = key.index != *index;
+            if !other {
+                state.lost();
+                state.rerender();
+            }
+            other
+        });
     }
 
     /// Lets every page be rendered anew.

@@ -105,6 +105,18 @@ impl DistFilename {
             .find_map(|(at, _)| Version::from_str(&stem[at + 1..]).ok())
     }
 
+    /// The version that the name states for `project`, as it is written there.
+    pub fn version_text(&self, project: &ProjectName) -> Option<String> {
+        let stem = self.stem();
+        if self.kind == DistKind::Wheel {
+            return stem.split('-').nth(1).map(|version| version.replace('_', "-"));
+        }
+        let of_project = |at: usize| ProjectName::parse(stem.get(..at)?).ok().filter(|name| name == project);
+        let mut rests = stem.match_indices('-').filter_map(|(at, _)| of_project(at).and(stem.get(at + 1..)));
+        let first = rests.clone().next();
+        rests.find(|rest| Version::from_str(rest).is_ok()).or(first).map(str::to_owned)
+    }
+
     /// A wheel's compatibility tags as written: python, ABI, platform.
     pub fn wheel_tags(&self) -> Option<(&str, &str, &str)> {
         if self.kind != DistKind::Wheel {
@@ -173,6 +185,15 @@ mod tests {
             assert_eq!(name(file).version(&project), Version::from_str(version).ok(), "{file}");
         }
         assert_eq!(name("other-1.0.tar.gz").version(&project), None);
+        for (file, version) in [
+            ("a_b-1.0-py3-none-any.whl", Some("1.0")),
+            ("a_b-1.0_local-py3-none-any.whl", Some("1.0-local")),
+            ("a-b-2.0-beta.tar.gz", Some("2.0-beta")),
+            ("a-b-dev-snapshot.tar.gz", Some("dev-snapshot")),
+            ("other-1.0.tar.gz", None),
+        ] {
+            assert_eq!(name(file).version_text(&project).as_deref(), version, "{file}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 use super::handler::{Handler, Request};
+use super::incoming::Incoming as RequestBody;
 use super::reply::{Body, Reply, Status};
 use super::send::{Cut, Sender};
 use super::statuses::RETRY_AFTER_SECONDS;
-use crate::http::{HEAD_BYTES_MAX, HeadError, HeadFacts, Via, check_head};
+use crate::http::{Field, HEAD_BYTES_MAX, HeadError, HeadFacts, Via, check_head};
 use crate::metrics::Kind;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::cell::RefCell;
@@ -18,6 +19,13 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// The port that the connection came in by.
     pub port: Option<u16>,
+}
+
+impl Peer {
+    /// Whether it may be the proxy in front of us: only programs of this machine can come by loopback or by the socket.
+    pub fn is_proxy(&self) -> bool {
+        self.address.is_none_or(|address| address.ip().to_canonical().is_loopback())
+    }
 }
 
 /// One connection: requests one after another until either side ends it.
@@ -36,6 +44,13 @@ const HEAD_BYTES: usize = 2 * 1024;
 /// sees a reset.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+/// The same of an upload that was refused before it was read: clients send all of it before they look for an answer.
+const REFUSED_LINGER: Duration = Duration::from_secs(10);
+const REFUSED_LINGER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Up to here a body that nobody wanted is read all the same, so that the connection can go on.
+const UNWANTED_BYTES_MAX: usize = 64 * 1024;
 
 enum Incoming {
     /// A head of this many bytes is in the buffer.
@@ -150,9 +165,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let started = Instant::now();
         let via = self.peer.port.map_or(Via::Unix, |port| Via::Tcp { port });
         let request = Request { facts, via, peer: self.peer };
-        let mut reply = self.handler.handle(&request).await;
+        let writes = !matches!(facts.method, "GET" | "HEAD");
+        let expects = facts.get(Field::Expect).is_some_and(|said| said.eq_ignore_ascii_case("100-continue"));
+        let patience = self.handler.timeouts().stalled;
+        let mut body = RequestBody::new(self.stream, &mut self.buffer, facts.body, expects, patience);
+        let mut reply = self.handler.handle(&request, &mut body).await;
+        if writes && !expects && !reply.close && body.stated().is_some_and(|left| left <= UNWANTED_BYTES_MAX as u64) {
+            let _ = body.whole(UNWANTED_BYTES_MAX).await;
+        }
         // A body that nobody read would be taken for the next request: the connection ends with the answer.
-        let keep = facts.keep_alive && !facts.has_body() && !reply.close && !*self.stop.borrow();
+        let finished = body.finished();
+        let keep = facts.keep_alive && finished && !reply.close && !*self.stop.borrow();
         let sent = self.send(&mut reply, facts.method == "HEAD", keep, facts.minor_version).await;
         let (bytes, cut) = match sent {
             Ok(bytes) => (bytes, None),
@@ -160,9 +183,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         };
         self.handler.record(&request, &reply, bytes, cut.as_ref(), started.elapsed());
         // What the client sent beyond this request is read away, or the reset for it could overtake the answer.
-        let unread = facts.has_body() || !self.buffer.is_empty() || reply.close;
+        let unread = !finished || !self.buffer.is_empty() || reply.close;
         if !keep && unread && cut.is_none() {
-            self.drain().await;
+            match writes && !finished {
+                true => self.drain(REFUSED_LINGER, REFUSED_LINGER_BYTES_MAX).await,
+                false => self.drain(LINGER, LINGER_BYTES_MAX).await,
+            }
         }
         keep && cut.is_none()
     }
@@ -197,8 +223,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
     fn head_of(&self, reply: &Reply, keep: bool, minor: u8) -> Bytes {
         let mut head = BytesMut::with_capacity(256 + reply.made.len() + reply.lines.len());
         match reply.status {
-            Status::OK => head.put_slice(b"HTTP/1.1 200 OK\r\n"),
-            status => head.put_slice(format!("HTTP/1.1 {} {}\r\n", status.0, status.phrase()).as_bytes()),
+            Status::OK if reply.reason.is_none() => head.put_slice(b"HTTP/1.1 200 OK\r\n"),
+            status => {
+                let phrase = reply.reason.as_deref().unwrap_or(status.phrase());
+                head.put_slice(format!("HTTP/1.1 {} {phrase}\r\n", status.0).as_bytes());
+            }
         }
         head.put_slice(b"Date: ");
         put_date(&mut head, self.handler.unix());
@@ -223,11 +252,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         reply.close = true;
         let _ = self.send(&mut reply, false, false, 1).await;
         self.handler.record_refused(self.peer, &reply);
-        self.drain().await;
+        self.drain(LINGER, LINGER_BYTES_MAX).await;
     }
 
     /// Reads on a little and throws it away.
-    async fn drain(&mut self) {
+    async fn drain(&mut self, linger: Duration, bytes_max: usize) {
         let _ = self.stream.shutdown().await;
         let drained = async {
             let mut total = 0;
@@ -235,12 +264,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             while let Ok(1..) = self.stream.read_buf(&mut rest).await {
                 total += rest.len();
                 rest.clear();
-                if total > LINGER_BYTES_MAX {
+                if total > bytes_max {
                     return;
                 }
             }
         };
-        let _ = tokio::time::timeout(LINGER, drained).await;
+        let _ = tokio::time::timeout(linger, drained).await;
     }
 }
 

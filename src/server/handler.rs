@@ -1,4 +1,6 @@
+use super::api::found;
 use super::connection::Peer;
+use super::incoming::Incoming;
 use super::reply::{Reply, Status};
 use super::send::Cut;
 use super::statuses;
@@ -8,8 +10,10 @@ use crate::index::{FileKey, Index, Place};
 use crate::metrics::{Connected, Event, Kind, Metrics};
 use crate::names::IndexName;
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A request that passed the strict reading of its head.
@@ -31,6 +35,8 @@ pub struct HandlerParts {
     pub public_url: Option<String>,
     /// How long clients may keep a mirror's page, in seconds.
     pub page_max_age: u64,
+    /// Most bytes of an uploaded file.
+    pub upload_bytes_max: u64,
     /// Connections open at the same time.
     pub connections_max: usize,
     pub timeouts: Timeouts,
@@ -106,9 +112,14 @@ impl Handler {
     }
 
     /// The answer to a request. In order: where it is addressed to, who made the browser send it, what it names.
-    pub(super) async fn handle(&self, request: &Request<'_>) -> Reply {
+    pub(super) async fn handle<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        body: &mut Incoming<'_, S>,
+    ) -> Reply {
         let facts = request.facts;
         let json = http::wants_plain_json(facts.get(Field::Accept));
+        let reads = matches!(facts.method, "GET" | "HEAD");
         match self.parts.hosts.check(facts.host, http::authority(facts.target), request.via) {
             HostAnswer::Ok => {}
             HostAnswer::Missing => return refuse(Status(400), "the request names no host", json),
@@ -122,47 +133,68 @@ impl Handler {
         if http::fetch_site(facts.fetch_facts()) == CrossSite::Refused {
             return refuse(Status(403), "pages of other sites may not use this server", json);
         }
-        if !matches!(facts.method, "GET" | "HEAD") {
-            let reply = Reply::error(Status(405), Kind::Other, "only GET and HEAD are answered here", json);
-            return reply.line("Allow", "GET, HEAD");
-        }
         if facts.target.len() > http::TARGET_BYTES_MAX {
             return refuse(Status(414), "the request target is too long", json);
         }
         match http::route(facts.target) {
-            Routed::Found { route, query } => self.go(request, route, &query, json).await,
-            Routed::Redirect { location } => redirect(&location),
+            Routed::Found { route, query } => self.go(request, route, &query, json, body).await,
+            Routed::Redirect { location } if reads => redirect(&location),
+            Routed::Redirect { location } => {
+                let sentence = format!("write to {location}");
+                Reply::error(Status(405), Kind::Other, &sentence, json).line("Allow", "GET, HEAD")
+            }
             Routed::Bad(why) => refuse(Status(400), why, json),
             Routed::NotFound => Reply::error(Status(404), Kind::Other, "there is nothing at this address", json),
         }
     }
 
-    async fn go(&self, request: &Request<'_>, route: Route, query: &Query, json: bool) -> Reply {
+    async fn go<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        route: Route,
+        query: &Query,
+        json: bool,
+        body: &mut Incoming<'_, S>,
+    ) -> Reply {
+        let reads = matches!(request.facts.method, "GET" | "HEAD");
         match route {
-            Route::Root => self.front(&self.base(request)),
-            Route::Health => self.health(),
-            Route::Ready => self.ready().await,
-            Route::Metrics => self.metrics_page(),
-            Route::Api | Route::UserApi(_) => self.api(&self.base(request), None),
-            Route::IndexApi(index) => self.api(&self.base(request), Some(&index)),
-            Route::ProjectList { index } => self.project_list(request, &index, query, json).await,
-            Route::Project { index, name } => self.project(request, &index, name, query, json).await,
-            Route::LegacyJson { name, version } => self.legacy_json(request, name, version, json).await,
-            Route::File { index, prefix, filename, what } => {
+            Route::ProjectList { index } if reads => self.project_list(request, &index, query, json).await,
+            Route::Project { index, name } if reads => self.project(request, &index, name, query, json).await,
+            Route::ProjectList { index } | Route::Project { index, .. } => no_upload_here(&self.index_name(&index)),
+            Route::File { index, prefix, filename, what } if reads && !json => {
                 let file = FileKey { index, place: Place::Digest(prefix), filename };
                 self.file(request, file, what, json).await
             }
-            Route::FileByLink { index, directory, filename, what } => {
+            Route::FileByLink { index, directory, filename, what } if reads => {
                 let file = FileKey { index, place: Place::Link(directory.into()), filename };
                 self.file(request, file, what, json).await
             }
-            Route::FileByPath { index, path, filename, what } => {
+            Route::FileByPath { index, path, filename, what } if reads => {
                 let file = FileKey { index, place: Place::Path(path.into()), filename };
                 self.file(request, file, what, json).await
             }
-            Route::Status | Route::Index(_) | Route::User(_) => {
-                Reply::error(Status(404), Kind::Other, "there is nothing at this address yet", json)
+            Route::LegacyJson { name, version } if reads => self.legacy_json(request, name, version, json).await,
+            Route::Health if reads => self.health(),
+            Route::Ready if reads => self.ready().await,
+            Route::Metrics if reads => self.metrics_page(),
+            Route::Root if reads && !json => self.front(&self.base(request)),
+            // Installers mean the simple API by an address without `+simple` too (devpi's behaviour).
+            Route::Index { index, slash: true } if reads && is_installer(request) => {
+                found(&format!("/{index}/+simple/"))
             }
+            Route::ProjectInfo { index, name, .. } if reads && is_installer(request) => {
+                found(&format!("/{index}/+simple/{name}/"))
+            }
+            Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
+                self.upload(request, &index, body, json).await
+            }
+            Route::Refresh { index, name } => self.refresh(request, &index, &name).await,
+            Route::VersionInfo { index, name, version, .. }
+                if version == "refresh" && request.facts.method == "POST" =>
+            {
+                self.refresh(request, &index, &name).await
+            }
+            route => self.api(request, route, query, body).await,
         }
     }
 
@@ -178,12 +210,26 @@ impl Handler {
     }
 
     /// How absolute URLs begin, in the few answers that need them.
-    fn base(&self, request: &Request<'_>) -> String {
-        match &self.parts.public_url {
-            Some(url) => url.clone(),
-            // The host was checked to be one of ours.
-            None => format!("http://{}", request.facts.host.unwrap_or("localhost")),
+    pub(super) fn base(&self, request: &Request<'_>) -> String {
+        if let Some(url) = &self.parts.public_url {
+            return url.clone();
         }
+        let told = request.facts.get(Field::XForwardedProto).filter(|_| request.peer.is_proxy());
+        let scheme = if told == Some("https") { "https" } else { "http" };
+        // The host was checked to be one of ours.
+        format!("{scheme}://{}", request.facts.host.unwrap_or("localhost"))
+    }
+
+    /// The address of the client. A proxy on this machine is believed about who it speaks for; it puts the client's
+    /// address last.
+    pub(super) fn peer(&self, request: &Request<'_>) -> Option<IpAddr> {
+        let told = request.facts.get(Field::XForwardedFor).filter(|_| request.peer.is_proxy());
+        let told = told.and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
+        told.or_else(|| request.peer.address.map(|address| address.ip()))
+    }
+
+    pub(super) fn upload_bytes_max(&self) -> u64 {
+        self.parts.upload_bytes_max
     }
 
     /// One line of the log and one count for each request.
@@ -251,6 +297,30 @@ fn redirect(location: &str) -> Reply {
         .line("Location", location)
         .line("Cache-Control", "public, max-age=3600")
 }
+
+/// twine, pdm and uv explain a 405 to who gave them the address of the simple API.
+fn no_upload_here(index: &IndexName) -> Reply {
+    let sentence = format!("pages are read here; upload to /{index}/");
+    Reply::error(Status(405), Kind::Other, &sentence, false).reason(&sentence).line("Allow", "GET, HEAD")
+}
+
+/// Whether the body is a form, as uploads are.
+fn is_form(request: &Request<'_>) -> bool {
+    let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["multipart/form-data", "application/x-www-form-urlencoded"].iter().any(|form| media_type.eq_ignore_ascii_case(form))
+}
+
+/// Whether an installer asks, or somebody who names the simple API's own media type.
+fn is_installer(request: &Request<'_>) -> bool {
+    let agent = request.facts.get(Field::UserAgent).unwrap_or_default();
+    let names = |word: &str| word.split_once('/').is_some_and(|(name, _)| INSTALLERS.contains(&name));
+    agent.split(' ').any(names)
+        || request.facts.get(Field::Accept).is_some_and(|accept| accept.contains("application/vnd.pypi.simple"))
+}
+
+/// Programs that install (devpi's `INSTALLER_USER_AGENT`).
+const INSTALLERS: [&str; 5] = ["distribute", "setuptools", "pip", "pex", "uv"];
 
 pub(super) use statuses::reply as failed;
 

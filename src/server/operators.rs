@@ -1,8 +1,6 @@
 use super::handler::Handler;
 use super::reply::{Reply, Status};
 use crate::metrics::Kind;
-use crate::names::IndexName;
-use serde_json::json;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -34,28 +32,11 @@ impl Handler {
     /// `/`: what this is and what to paste.
     pub(super) fn front(&self, base: &str) -> Reply {
         let mut text = format!("Sidewheel {}\n\n", env!("CARGO_PKG_VERSION"));
-        for name in self.index().names() {
+        let catalog = self.index().catalog();
+        for (name, _) in catalog.indexes.iter().filter(|(_, entry)| entry.public) {
             text.push_str(&format!("index {name}: {base}/{name}/+simple/\n"));
         }
         text.push_str("\nhealth: /+health   readiness: /+ready   metrics: /+metrics\n");
         Reply::text(Status::OK, Kind::Other, TEXT, text).line("Cache-Control", "no-store")
-    }
-
-    /// `/+api`, `/{user}/{index}/+api`: devpi's description of itself, the one answer whose URLs must be absolute
-    /// (devpi.md §1.1). They begin with the public URL, else with the Host that was checked.
-    pub(super) fn api(&self, base: &str, index: Option<&IndexName>) -> Reply {
-        if let Some(index) = index.filter(|index| !self.index().has_index(index)) {
-            return Reply::error(Status(404), Kind::Other, &format!("there is no index {index}"), true);
-        }
-        let mut result = json!({ "login": format!("{base}/+login"), "authstatus": ["noauth", "", []], "features": [] });
-        if let (Some(index), Some(object)) = (index, result.as_object_mut()) {
-            object.insert("index".into(), json!(format!("{base}/{index}")));
-            object.insert("simpleindex".into(), json!(format!("{base}/{index}/+simple/")));
-        }
-        let body = json!({ "result": result, "type": "apiconfig" });
-        let text = serde_json::to_string_pretty(&body).unwrap_or_default() + "\n";
-        Reply::text(Status::OK, Kind::Other, "application/json", text)
-            .line("X-DEVPI-API-VERSION", 2)
-            .line("Cache-Control", "no-store")
     }
 }

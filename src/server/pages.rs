@@ -1,3 +1,4 @@
+use super::api::Openness;
 use super::handler::{Handler, Request, failed};
 use super::reply::{Body, Reply, Status};
 use crate::http::{self, Encoding, Field, FileWhat, Format, IndexRef, Negotiated, Query, RangeAnswer};
@@ -12,6 +13,12 @@ use std::fmt::Write;
 
 /// A year, as devpi writes it: a file under its digest never changes (RFC 8246).
 const FILE_CACHE_CONTROL: &str = "max-age=365000000, immutable, public";
+
+/// The same of a file that not everybody may read.
+const PROTECTED_FILE_CACHE_CONTROL: &str = "max-age=365000000, immutable, private";
+
+/// The media type of a provenance object (PEP 740).
+const PROVENANCE_TYPE: &str = "application/vnd.pypi.integrity.v1+json";
 
 /// What every page says to browsers: sniff nothing, lend to no other site, load and embed nothing. Links still lead to
 /// files, which a sandbox would forbid.
@@ -65,22 +72,35 @@ impl Handler {
         json: bool,
     ) -> Reply {
         let facts = request.facts;
+        let openness = match self.let_in(request, &document.index).await {
+            Ok(openness) => openness,
+            Err(why) => return self.denied(request, &why, kind, json),
+        };
         let encoding = http::encoding(facts.get(Field::AcceptEncoding));
         let no_cache = http::cache_directives(facts.get(Field::CacheControl)).no_cache;
         let ask = PageAsk { page: PageKey { document, format, encoding, base }, no_cache };
         match self.index().page(ask).await {
-            Ok(PageAnswer { page, tier }) => self.page_reply(request, &page, tier, kind),
+            Ok(PageAnswer { page, tier }) => self.page_reply(request, &page, tier, kind, openness),
             Err(why) => failed(&why, kind, json),
         }
     }
 
-    fn page_reply(&self, request: &Request<'_>, page: &RenderedPage, tier: Tier, kind: Kind) -> Reply {
+    fn page_reply(
+        &self,
+        request: &Request<'_>,
+        page: &RenderedPage,
+        tier: Tier,
+        kind: Kind,
+        openness: Openness,
+    ) -> Reply {
         let not_modified = http::not_modified(request.facts.get(Field::IfNoneMatch), None, &page.etag, None);
         let status = if not_modified { Status::NOT_MODIFIED } else { Status::OK };
         let mut reply = Reply::new(status, kind).tier(tier);
-        // A page that may be out of date is asked for again each time.
-        reply.lines = match tier {
-            Tier::Stale => "Cache-Control: no-cache\r\n".to_owned(),
+        // A page that may be out of date is asked for again each time, and so is a stage's: what was uploaded is to be
+        // seen at once, and pip and uv believe what this line says.
+        reply.lines = match (tier, openness) {
+            (_, Openness::Protected) => "Cache-Control: no-cache, private\r\n".to_owned(),
+            _ if tier == Tier::Stale || page.of_stage => "Cache-Control: no-cache\r\n".to_owned(),
             _ => format!("Cache-Control: max-age={}, public\r\n", self.page_max_age()),
         };
         if not_modified {
@@ -103,7 +123,13 @@ impl Handler {
         let encoding = http::encoding(request.facts.get(Field::AcceptEncoding));
         // The list is kept in gzip only, which every client that takes a compression takes.
         let encoding = if encoding == Encoding::Identity { encoding } else { Encoding::Gzip };
-        let ask = ListAsk { index: self.index_name(index), format, encoding };
+        let index = self.index_name(index);
+        let openness = match self.let_in(request, &index).await {
+            Ok(openness) => openness,
+            Err(why) => return self.denied(request, &why, Kind::List, json),
+        };
+        let of_stage = self.index().entry(&index).is_ok_and(|entry| entry.is_stage());
+        let ask = ListAsk { index, format, encoding };
         let answer = match self.index().list(ask).await {
             Ok(answer) => answer,
             Err(why) => return failed(&why, Kind::List, json),
@@ -111,9 +137,13 @@ impl Handler {
         let ListAnswer { format, encoding, len, etag, last_serial, body, tier } = answer;
         let not_modified = http::not_modified(request.facts.get(Field::IfNoneMatch), None, &etag, None);
         let status = if not_modified { Status::NOT_MODIFIED } else { Status::OK };
-        let mut reply = Reply::new(status, Kind::List)
-            .tier(tier)
-            .line("Cache-Control", format_args!("max-age={}, public", self.page_max_age()))
+        let mut reply = Reply::new(status, Kind::List).tier(tier);
+        reply = match (of_stage, openness) {
+            (_, Openness::Protected) => reply.line("Cache-Control", "no-cache, private"),
+            (true, _) => reply.line("Cache-Control", "no-cache"),
+            _ => reply.line("Cache-Control", format_args!("max-age={}, public", self.page_max_age())),
+        };
+        reply = reply
             .line("ETag", etag)
             .line("Vary", VARY);
         if not_modified {
@@ -135,6 +165,10 @@ impl Handler {
     pub(super) async fn file(&self, request: &Request<'_>, file: FileKey, what: FileWhat, json: bool) -> Reply {
         let facts = request.facts;
         let head_only = facts.method == "HEAD";
+        let openness = match self.let_in(request, &file.index).await {
+            Ok(openness) => openness,
+            Err(why) => return self.denied(request, &why, Kind::File, json),
+        };
         // Ranges are defined for GET alone (RFC 9110 §14.2).
         let part = |field| facts.get(field).filter(|_| !head_only).map(str::to_owned);
         let pinned = !matches!(file.place, Place::Link(_));
@@ -142,13 +176,18 @@ impl Handler {
         let (kind, answer) = match what {
             FileWhat::Itself => (Kind::File, self.index().file(ask).await),
             FileWhat::Metadata => (Kind::Metadata, self.index().metadata(ask).await),
-            // Mirrors keep upstream's own provenance URLs (PEP 740); ours come with private indexes.
+            FileWhat::ToxResult(stamp) => (Kind::Metadata, self.index().toxresult(&ask.file, &stamp).await),
+            // Mirrors keep upstream's own provenance URLs (PEP 740).
             FileWhat::Provenance => {
-                return Reply::error(Status(404), Kind::Other, "there is no provenance here", json);
+                return match self.index().provenance(&ask.file).await {
+                    Ok(text) => Reply::text(Status::OK, Kind::Metadata, PROVENANCE_TYPE, text)
+                        .line("Cache-Control", format_args!("no-cache, {}", openness.word())),
+                    Err(why) => failed(&why, Kind::Metadata, json),
+                };
             }
         };
         match answer {
-            Ok(answer) => file_reply(request, answer, kind, pinned),
+            Ok(answer) => file_reply(request, answer, kind, pinned, openness),
             Err(why) => failed(&why, kind, json),
         }
     }
@@ -193,7 +232,13 @@ fn page_head(page: &RenderedPage) -> Bytes {
 }
 
 /// `pinned`: the URL names the bytes by their digest or by upstream's own path.
-fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: bool) -> Reply {
+fn file_reply(
+    request: &Request<'_>,
+    answer: FileAnswer,
+    kind: Kind,
+    pinned: bool,
+    openness: Openness,
+) -> Reply {
     let FileAnswer { total, digest, modified, part, body, tier } = answer;
     let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
     let facts = request.facts;
@@ -235,6 +280,8 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: boo
     }
     let cache_control = match part {
         RangeAnswer::Unsatisfiable => "no-store",
+        _ if openness == Openness::Protected && !pinned => "no-cache, private",
+        _ if openness == Openness::Protected => PROTECTED_FILE_CACHE_CONTROL,
         // Nothing in such a URL says which bytes are meant.
         _ if !pinned => "no-cache",
         _ => FILE_CACHE_CONTROL,

@@ -6,6 +6,8 @@ use std::fmt::Write;
 /// An answer before it is on the wire.
 pub struct Reply {
     pub status: Status,
+    /// In place of the status's own phrase; visible ASCII.
+    pub reason: Option<String>,
     /// Lines of the head that were made before, each with its end; may be empty.
     pub made: Bytes,
     /// Lines of the head that are this answer's own.
@@ -16,6 +18,9 @@ pub struct Reply {
     /// The connection ends with this answer.
     pub close: bool,
 }
+
+/// Longest reason phrase; Python's reader of answers takes lines of 64 KiB, proxies less.
+const REASON_CHARS_MAX: usize = 400;
 
 pub enum Body {
     Empty,
@@ -29,7 +34,7 @@ pub struct Status(pub u16);
 impl Reply {
     pub fn new(status: Status, kind: Kind) -> Self {
         let (made, lines) = (Bytes::new(), String::new());
-        Self { status, made, lines, body: Body::Empty, kind, tier: None, close: false }
+        Self { status, reason: None, made, lines, body: Body::Empty, kind, tier: None, close: false }
     }
 
     /// Adds a line to the head. `value` is made here or checked to be visible ASCII: nothing from outside passes
@@ -42,6 +47,15 @@ impl Reply {
             return self;
         }
         self.lines.push_str("\r\n");
+        self
+    }
+
+    /// Says the sentence in the reason phrase too: twine and devpi-client print it. HTTP/2 has none, so it stands in the
+    /// body as well. What is not visible ASCII becomes `?`, and what is long is cut.
+    pub fn reason(mut self, sentence: &str) -> Self {
+        let visible = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+        let reason: String = sentence.chars().take(REASON_CHARS_MAX).map(visible).collect();
+        self.reason = Some(reason).filter(|reason| !reason.trim().is_empty());
         self
     }
 
@@ -80,23 +94,32 @@ impl Status {
     pub fn phrase(self) -> &'static str {
         match self.0 {
             200 => "OK",
+            201 => "Created",
             206 => "Partial Content",
             301 => "Moved Permanently",
+            302 => "Found",
             304 => "Not Modified",
             400 => "Bad Request",
+            401 => "Unauthorized",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
             406 => "Not Acceptable",
             408 => "Request Timeout",
+            409 => "Conflict",
+            410 => "Gone",
+            413 => "Content Too Large",
             414 => "URI Too Long",
+            415 => "Unsupported Media Type",
             416 => "Range Not Satisfiable",
             421 => "Misdirected Request",
+            429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             500 => "Internal Server Error",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
             504 => "Gateway Timeout",
+            507 => "Insufficient Storage",
             505 => "HTTP Version Not Supported",
             _ => "Unknown",
         }

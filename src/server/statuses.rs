@@ -1,7 +1,8 @@
 use super::reply::{Reply, Status};
-use crate::cache::Failure;
+use crate::cache::{DiskError, Failure};
 use crate::index::IndexError;
 use crate::metrics::Kind;
+use crate::upload::UploadError;
 use crate::upstream::FetchError;
 
 /// How loud an error is in the log.
@@ -11,6 +12,8 @@ enum Loud {
     No,
     /// Upstream's trouble; its own line was written where it happened.
     Upstream,
+    /// Somebody tries what he should not.
+    Warning,
     /// Ours.
     Error,
 }
@@ -26,11 +29,13 @@ pub fn reply(error: &IndexError, kind: Kind, json: bool) -> Reply {
     match loud {
         Loud::No => tracing::debug!(%error, "refused"),
         Loud::Upstream => tracing::info!(%error, "not served"),
+        Loud::Warning => tracing::warn!(%error, "refused"),
         Loud::Error => tracing::error!(%error, "failed"),
     }
     let reply = Reply::error(status, kind, &sentence(error), json);
-    match status.0 {
-        502..=504 => reply.line("Retry-After", RETRY_AFTER_SECONDS),
+    match (error, status.0) {
+        (IndexError::TooManyAttempts(seconds), _) => reply.line("Retry-After", seconds),
+        (_, 502..=504) => reply.line("Retry-After", RETRY_AFTER_SECONDS),
         _ => reply,
     }
 }
@@ -42,18 +47,53 @@ pub fn late(why: Failure, kind: Kind) -> Reply {
     if (502..=504).contains(&status.0) { reply.line("Retry-After", RETRY_AFTER_SECONDS) } else { reply }
 }
 
+/// An upload that was not taken.
+pub fn upload(error: &UploadError, json: bool) -> Reply {
+    let (status, sentence) = match error {
+        UploadError::TooLarge { .. } => (Status(413), error.to_string()),
+        UploadError::Disk(why) => {
+            tracing::error!(%why, "an upload cannot be stored");
+            (disk_status(why), STORAGE_FAILED.to_owned())
+        }
+        _ => (Status(400), error.to_string()),
+    };
+    Reply::error(status, Kind::Other, &sentence, json)
+}
+
+/// A full disk is a state that passes (RFC 4918 §11.5).
+fn disk_status(why: &DiskError) -> Status {
+    match why {
+        DiskError::Unwritable(why) if why.kind() == std::io::ErrorKind::StorageFull => Status(507),
+        DiskError::Unwritable(_) => Status(503),
+        DiskError::Unreadable(_) => Status(500),
+    }
+}
+
+const STORAGE_FAILED: &str = "the server's storage failed; its log says more";
+
 fn status(error: &IndexError) -> (Status, Loud) {
     match error {
         IndexError::UnknownIndex(_)
         | IndexError::UnknownProject(..)
         | IndexError::UnknownFile(..)
         | IndexError::NoMetadata(_)
+        | IndexError::NotThere(_)
         | IndexError::Name(_) => (Status(404), Loud::No),
+        IndexError::NeedsLogin(_) => (Status(401), Loud::No),
+        IndexError::Forbidden(_) => (Status(403), Loud::No),
+        IndexError::Invalid(_) => (Status(400), Loud::No),
+        IndexError::Conflict(_) => (Status(409), Loud::No),
+        IndexError::Deleted(_) => (Status(410), Loud::No),
+        IndexError::TooManyAttempts(_) => (Status(429), Loud::Warning),
+        IndexError::Busy => (Status(503), Loud::Warning),
+        IndexError::Push(_) => (Status(502), Loud::Upstream),
+        IndexError::Damaged(_) | IndexError::Auth(_) => (Status(500), Loud::Error),
         IndexError::Offline(_) => (Status(504), Loud::No),
         IndexError::BadPage { .. } | IndexError::NotAsked(..) => (Status(502), Loud::Upstream),
         IndexError::Upstream { why, .. } => (fetch_status(why), Loud::Upstream),
         IndexError::File { why, .. } => (file_status(*why), Loud::Upstream),
-        IndexError::Store(_) | IndexError::Disk(_) => (Status(500), Loud::Error),
+        IndexError::Store(_) => (Status(500), Loud::Error),
+        IndexError::Disk(why) => (disk_status(why), Loud::Error),
         IndexError::Lost => (Status(503), Loud::Error),
     }
 }
@@ -84,9 +124,10 @@ fn file_status(why: Failure) -> Status {
 }
 
 /// What the client is told: no path and no text of the operating system leaves the house.
-fn sentence(error: &IndexError) -> String {
+pub fn sentence(error: &IndexError) -> String {
     match error {
-        IndexError::Store(_) | IndexError::Disk(_) => "the server's storage failed; its log says more".to_owned(),
+        IndexError::Store(_) | IndexError::Disk(_) => STORAGE_FAILED.to_owned(),
+        IndexError::Auth(_) => "the server cannot check passwords; its log says more".to_owned(),
         IndexError::Upstream { index, why } => match **why {
             FetchError::Timeout { .. } => format!("the upstream of {index} did not answer in time"),
             FetchError::Busy => "too many requests to upstream are under way".to_owned(),

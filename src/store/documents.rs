@@ -95,6 +95,20 @@ impl Store {
         Ok(())
     }
 
+    /// Forgets all that was said of an index, and where its metadata lies.
+    pub async fn forget_index(&self, index: &IndexName) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
+        let mut transaction = self.pool.begin().await?;
+        for query in [
+            "DELETE FROM document WHERE index_name = ?",
+            "DELETE FROM metadata WHERE index_name = ?",
+            "DELETE FROM unhashed WHERE index_name = ?",
+        ] {
+            sqlx::query(query).bind(index.as_str()).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
     /// The names of the documents of a kind, sorted.
     pub async fn document_names(&self, index: &IndexName, kind: DocumentKind) -> Result<Vec<String>, StoreError> {
         let query = "SELECT name FROM document WHERE index_name = ? AND kind = ? ORDER BY name";

@@ -107,7 +107,7 @@ impl Inner {
     }
 
     /// The client whose resolver fits the URL, when the URL may be fetched at all.
-    fn client_for(&self, url: &Url) -> Result<(&Client, Origin), FetchError> {
+    pub(super) fn client_for(&self, url: &Url) -> Result<(&Client, Origin), FetchError> {
         let Ok(origin) = Origin::of(url) else {
             // What has no origin (`file:`, `data:` …) is named by its scheme: the rest may be anything.
             return Err(FetchError::Refused { origin: format!("{}:", url.scheme()), why: Refusal::Scheme });

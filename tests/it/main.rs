@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod metadata;
 mod pages;
+mod private;
 mod review;
 mod stop;
 mod support;

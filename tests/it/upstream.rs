@@ -20,7 +20,7 @@ fn config() -> ClientsConfig {
 
 fn site(scripted: &Scripted) -> MirrorSite {
     let base = Url::parse(&scripted.base()).unwrap();
-    MirrorSite { base, file_origins: Vec::new(), credentials: None, page_timeout: LONG }
+    MirrorSite { base, base_is_listed: true, file_origins: Vec::new(), credentials: None, page_timeout: LONG }
 }
 
 fn room_with(site: MirrorSite, config: ClientsConfig) -> Upstream {

@@ -16,6 +16,10 @@ fn project(name: &str) -> ProjectName {
     ProjectName::parse(name).unwrap()
 }
 
+fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
+}
+
 fn found(target: &str) -> Route {
     match route(target) {
         Routed::Found { route, .. } => route,
@@ -40,17 +44,17 @@ fn finds_every_place() {
         ("/+api", Route::Api),
         ("/+api/", Route::Api),
         ("/%2Bapi", Route::Api),
-        ("/root/+api", Route::UserApi("root".to_owned())),
+        ("/root/+api", Route::UserApi(user("root"))),
         ("/root/pypi/+api", Route::IndexApi(pypi())),
         ("/+health", Route::Health),
         ("/+ready", Route::Ready),
         ("/+metrics", Route::Metrics),
         ("/+status", Route::Status),
-        ("/root", Route::User("root".to_owned())),
-        ("/root/", Route::User("root".to_owned())),
-        ("/ren%C3%A9", Route::User("rené".to_owned())),
-        ("/root/pypi", Route::Index(pypi())),
-        ("/root/pypi/", Route::Index(pypi())),
+        ("/root", Route::User(user("root"))),
+        ("/root/", Route::User(user("root"))),
+        ("/ren%C3%A9", Route::User(user("rené"))),
+        ("/root/pypi", Route::Index { index: pypi(), slash: false }),
+        ("/root/pypi/", Route::Index { index: pypi(), slash: true }),
         ("/root/pypi/+simple/", Route::ProjectList { index: named("root/pypi") }),
         ("/root/pypi/%2bsimple/", Route::ProjectList { index: named("root/pypi") }),
         ("/simple/", Route::ProjectList { index: IndexRef::Default }),
@@ -82,7 +86,12 @@ fn finds_files() {
     let filename = |name: &str| DistFilename::parse(name).unwrap();
     let prefix = Sha256::from_hex(HEX).unwrap().prefix();
     for (ending, what) in
-        [("", FileWhat::Itself), (".metadata", FileWhat::Metadata), (".provenance", FileWhat::Provenance)]
+        [
+            ("", FileWhat::Itself),
+            (".metadata", FileWhat::Metadata),
+            (".provenance", FileWhat::Provenance),
+            (".toxresult-20261123070245-0", FileWhat::ToxResult(".toxresult-20261123070245-0".to_owned())),
+        ]
     {
         for (sent, name) in [
             ("a-1.0-py3-none-any.whl", "a-1.0-py3-none-any.whl"),
@@ -91,15 +100,15 @@ fn finds_files() {
             ("a-1%212.0.tar.gz", "a-1!2.0.tar.gz"),
         ] {
             let index = index("root/pypi");
-            let expected = Route::File { index: index.clone(), prefix, filename: filename(name), what };
+            let expected = Route::File { index: index.clone(), prefix, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+f/012/3456789abcdef/{sent}{ending}")), expected);
             let directory = "https_files.example_a b".to_owned();
-            let expected = Route::FileByLink { index: index.clone(), directory, filename: filename(name), what };
+            let expected = Route::FileByLink { index: index.clone(), directory, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+e/https_files.example_a%20b/{sent}{ending}")), expected);
             let path = format!("packages/aa/b b/{name}");
-            let expected = Route::FileByPath { index: index.clone(), path, filename: filename(name), what };
+            let expected = Route::FileByPath { index: index.clone(), path, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+packages/packages/aa/b%20b/{sent}{ending}")), expected);
-            let expected = Route::FileByPath { index, path: name.to_owned(), filename: filename(name), what };
+            let expected = Route::FileByPath { index, path: name.to_owned(), filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/%2Bpackages/{sent}{ending}?x=y")), expected);
         }
     }

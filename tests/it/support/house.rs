@@ -2,15 +2,17 @@
 
 use super::upstream::Upstream;
 use bytes::Bytes;
+use sidewheel::auth::Auth;
 use sidewheel::cache::Disk;
 use sidewheel::clock::Clock;
 use sidewheel::config::Listen;
 use sidewheel::http::Hosts;
-use sidewheel::index::{Index, Mirror, Parts};
+use sidewheel::index::{Index, Mirror, MirrorMaker, MirrorRules, Parts};
 use sidewheel::metrics::Metrics;
 use sidewheel::names::IndexName;
 use sidewheel::server::{Bound, Handler, HandlerParts, Server, Timeouts};
-use sidewheel::store::Store;
+use sidewheel::rules::UserCreation;
+use sidewheel::store::{Private, Store};
 use sidewheel::upstream::{self, Clients, ClientsConfig, MirrorSite, Origin};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,9 @@ pub struct Options {
     pub public_url: Option<String>,
     pub connections_max: usize,
     pub timeouts: Timeouts,
+    pub user_creation: UserCreation,
+    pub push_origins: Vec<Origin>,
+    pub upload_bytes_max: u64,
 }
 
 impl Default for Options {
@@ -49,6 +54,9 @@ impl Default for Options {
             public_url: None,
             connections_max: 512,
             timeouts: Timeouts::default(),
+            user_creation: UserCreation::RootOnly,
+            push_origins: Vec::new(),
+            upload_bytes_max: 64 << 20,
         }
     }
 }
@@ -91,25 +99,38 @@ impl House {
         let mirror = |name: &str, base: String| {
             let site = MirrorSite {
                 base: base.parse().unwrap(),
+                base_is_listed: true,
                 file_origins: options.file_origins.clone(),
                 credentials: None,
                 page_timeout: options.page_timeout,
             };
             let upstream = upstream::Upstream::new(site, &clients);
-            Mirror { name: IndexName::parse(name).unwrap(), upstream, ttl_ms: PAGE_TTL.as_millis() as u64 }
+            let (name, ttl_ms) = (IndexName::parse(name).unwrap(), PAGE_TTL.as_millis() as u64);
+            Mirror { name, upstream, ttl_ms, rules: MirrorRules::default() }
         };
         let mirrors = vec![mirror("root/pypi", upstream.base()), mirror("team/torch", upstream.url("/whl/"))];
-        let index = Index::new(Parts {
+        let index = Index::open(Parts {
             clock: clock.clone(),
             metrics: metrics.clone(),
             store: Store::open(data.path()).await.unwrap(),
+            private: Private::open(data.path()).await.unwrap(),
             disk: Disk::open(data.path()).unwrap(),
+            auth: Auth::new(clock.clone()),
             mirrors,
+            maker: MirrorMaker {
+                clients: clients.clone(),
+                page_timeout: options.page_timeout,
+                ttl_ms: PAGE_TTL.as_millis() as u64,
+            },
+            user_creation: options.user_creation,
+            push_origins: options.push_origins.clone(),
+            public_url: options.public_url.clone(),
             memory_bytes: options.memory_bytes,
             disk_bytes: options.disk_bytes,
             offline: options.offline,
             backfill: options.backfill,
         });
+        let index = index.await.unwrap();
         let bound = Bound::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).unwrap();
         let public_host = options.public_url.as_deref().map(|url| url.split("//").nth(1).unwrap().to_owned());
         let handler = Handler::new(HandlerParts {
@@ -120,6 +141,7 @@ impl House {
             default_index: IndexName::parse("root/pypi").unwrap(),
             public_url: options.public_url.clone(),
             page_max_age: 600,
+            upload_bytes_max: options.upload_bytes_max,
             connections_max: options.connections_max,
             timeouts: options.timeouts,
         });
@@ -201,6 +223,75 @@ impl House {
         Ok(Answer { status, headers, body: response.bytes().await? })
     }
 
+    /// A request of devpi's API: JSON both ways.
+    pub async fn api(
+        &self,
+        method: &str,
+        path: &str,
+        auth: Option<(&str, &str)>,
+        body: serde_json::Value,
+    ) -> Answer {
+        let mut request = self.client.request(method.parse().unwrap(), self.url(path));
+        request = request.header("Accept", "application/json").header("Content-Type", "application/json");
+        if let Some(auth) = auth {
+            request = request.header("X-Devpi-Auth", basic(auth));
+        }
+        if !matches!(method, "GET" | "DELETE") {
+            request = request.body(body.to_string());
+        }
+        answer(request).await
+    }
+
+    pub async fn request_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = self.client.request(method.parse().unwrap(), self.url(path)).body(body.to_vec());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    pub async fn get_as(&self, path: &str, auth: Option<(&str, &str)>, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.client.get(self.url(path));
+        if let Some(auth) = auth {
+            request = request.header("Authorization", format!("Basic {}", basic(auth)));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request).await
+    }
+
+    /// A multipart form, as twine sends it.
+    pub async fn post_form(
+        &self,
+        path: &str,
+        auth: Option<(&str, &str)>,
+        fields: &[(&str, &str)],
+        file: Option<(&str, &[u8])>,
+    ) -> Answer {
+        const BOUNDARY: &str = "a-boundary-of-the-tests";
+        let mut body = Vec::new();
+        for (name, value) in fields {
+            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(part.as_bytes());
+        }
+        if let Some((filename, bytes)) = file {
+            let part = format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"content\"; filename=\"{filename}\"\r\n\r\n"
+            );
+            body.extend_from_slice(part.as_bytes());
+            body.extend_from_slice(bytes);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+        let mut request = self.client.post(self.url(path)).body(body);
+        request = request.header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"));
+        if let Some(auth) = auth {
+            request = request.header("Authorization", format!("Basic {}", basic(auth)));
+        }
+        answer(request).await
+    }
+
     pub async fn page(&self, project: &str) -> Answer {
         let accept = ("Accept", "application/vnd.pypi.simple.v1+json");
         self.get_with(&format!("/root/pypi/+simple/{project}/"), &[accept]).await
@@ -208,14 +299,23 @@ impl House {
 
     /// The path of a file as the page of its project announces it.
     pub async fn file_path(&self, project: &str, filename: &str) -> String {
-        let page = self.page(project).await;
+        self.file_path_in("root/pypi", project, filename).await
+    }
+
+    /// The same of any index; the file may lie in another.
+    pub async fn file_path_in(&self, index: &str, project: &str, filename: &str) -> String {
+        let accept = ("Accept", "application/vnd.pypi.simple.v1+json");
+        let page = self.get_with(&format!("/{index}/+simple/{project}/"), &[accept]).await;
         assert_eq!(page.status, 200, "{}", page.text());
         let json = page.json();
         let files = json["files"].as_array().unwrap();
         let file =
             files.iter().find(|file| file["filename"] == filename).unwrap_or_else(|| panic!("{filename} in {json}"));
-        let relative = file["url"].as_str().unwrap();
-        format!("/root/pypi/{}", relative.strip_prefix("../../").unwrap())
+        let relative = file["url"].as_str().unwrap().strip_prefix("../../").unwrap();
+        match relative.strip_prefix("../../") {
+            Some(elsewhere) => format!("/{elsewhere}"),
+            None => format!("/{index}/{relative}"),
+        }
     }
 
     /// Sends raw bytes and reads until the server closes.
@@ -229,9 +329,30 @@ impl House {
 
     /// The files in the cache, by path.
     pub fn cached(&self) -> Vec<PathBuf> {
-        let directories = std::fs::read_dir(self.data().join("files")).unwrap();
+        self.stored("files")
+    }
+
+    /// The files that users own.
+    pub fn private_files(&self) -> Vec<PathBuf> {
+        self.stored("private")
+    }
+
+    fn stored(&self, shelf: &str) -> Vec<PathBuf> {
+        let directories = std::fs::read_dir(self.data().join(shelf)).unwrap();
         directories.flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap()).map(|f| f.unwrap().path()).collect()
     }
+}
+
+/// User and password as Basic has them.
+pub fn basic((user, password): (&str, &str)) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, headers, body: response.bytes().await.unwrap() }
 }
 
 impl Answer {

@@ -1,0 +1,50 @@
+use super::{Answer, Asked};
+use crate::index::{IndexError, stamps};
+use crate::names::IndexName;
+use crate::rules::Subject;
+use serde_json::{Value, json};
+
+/// The version of the API; devpi's client gives up at any other.
+pub const VERSION_SPOKEN: u32 = 2;
+
+/// What devpi's client may use. `server-keyvalue-parsing`: PATCH takes lists of `key=value`.
+const FEATURES: [&str; 4] = ["push-no-docs", "push-only-docs", "push-register-project", "server-keyvalue-parsing"];
+
+/// `GET /+api`, `/{user}/+api`, `/{user}/{index}/+api`
+pub fn config(asked: &Asked<'_>, index: Option<&IndexName>) -> Result<Answer, IndexError> {
+    let base = asked.base;
+    let status = match asked.subject {
+        Subject::Anonymous => json!(["noauth", "", []]),
+        Subject::User { name, .. } => json!(["ok", name.as_str(), []]),
+    };
+    let mut result = json!({ "login": format!("{base}/+login"), "authstatus": status, "features": FEATURES });
+    if let (Some(name), Some(result)) = (index, result.as_object_mut()) {
+        let entry = asked.index.entry(name)?;
+        result.insert("index".to_owned(), format!("{base}/{name}").into());
+        result.insert("simpleindex".to_owned(), format!("{base}/{name}/+simple/").into());
+        if entry.is_stage() {
+            result.insert("pypisubmit".to_owned(), format!("{base}/{name}/").into());
+        }
+    }
+    Ok(Answer::result("apiconfig", result))
+}
+
+/// `GET /+status`: what monitoring of devpi looks at. No path of the machine is told.
+pub async fn status(asked: &Asked<'_>, now: u64, metrics: Vec<Value>) -> Result<Answer, IndexError> {
+    let (serial, uuid) = asked.index.identity().await?;
+    let result = json!({
+        "role": "MASTER",
+        "uuid": uuid,
+        "versioninfo": { "sidewheel": env!("CARGO_PKG_VERSION") },
+        "outside-url": asked.base,
+        "serial": serial,
+        "event-serial": serial,
+        "event-serial-timestamp": now,
+        "event-serial-in-sync-at": now,
+        "last-commit-timestamp": now,
+        "time": stamps::iso(now),
+        "metrics": metrics,
+        "polling_replicas": {},
+    });
+    Ok(Answer::result("status", result))
+}

@@ -1,0 +1,240 @@
+use super::House;
+use super::accounts::{allowed, quoted};
+use super::basis::Marks;
+use super::catalog::{Catalog, IndexEntry, IndexKind, Parts};
+use super::errors::IndexError;
+use super::mirror::Mirror;
+use crate::names::{IndexName, UserName};
+use crate::rules::{self, Action, IndexSettings, Subject};
+use crate::store::{IndexRow, UserRow};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Indexes at most: each is held in memory.
+const INDEXES_MAX: usize = 100_000;
+
+impl House {
+    /// The index of this name.
+    pub(super) fn entry(&self, name: &IndexName) -> Result<Arc<IndexEntry>, IndexError> {
+        let catalog = self.catalog.read();
+        catalog.index(name).cloned().ok_or_else(|| IndexError::UnknownIndex(name.clone()))
+    }
+
+    pub(super) fn mirror(&self, name: &IndexName) -> Result<Arc<Mirror>, IndexError> {
+        match &self.entry(name)?.kind {
+            IndexKind::Mirror(mirror) => Ok(Arc::clone(mirror)),
+            IndexKind::Stage(_) => Err(IndexError::UnknownIndex(name.clone())),
+        }
+    }
+
+    /// The index, if the subject may read it and all that it draws from: what a base hides must not be reached through
+    /// an index that has it as a base, and must not fall through to a mirror either.
+    pub(super) fn readable(&self, subject: &Subject, name: &IndexName) -> Result<Arc<IndexEntry>, IndexError> {
+        let catalog = self.catalog();
+        let entry = catalog.index(name).cloned().ok_or_else(|| IndexError::UnknownIndex(name.clone()))?;
+        if !entry.public {
+            let verdict = rules::may_read_all(subject, &catalog.order(&entry));
+            allowed(verdict, || format!("no permission to read {name}"))?;
+        }
+        Ok(entry)
+    }
+
+    /// Makes an index (devpi: PUT `/{user}/{index}`).
+    pub(super) async fn create_index(
+        &self,
+        subject: &Subject,
+        name: &IndexName,
+        given: &Map<String, Value>,
+    ) -> Result<Arc<IndexEntry>, IndexError> {
+        let owner = name.owner();
+        let _change = self.changing.lock().await;
+        let catalog = self.catalog();
+        self.user(&owner)?;
+        if catalog.index(name).is_some() {
+            return Err(IndexError::Conflict(format!("index {} exists", quoted(name.as_str()))));
+        }
+        allowed(rules::may(subject, &Action::CreateIndex(&owner)), || format!("no permission to create index {name}"))?;
+        if catalog.indexes.len() >= INDEXES_MAX {
+            return Err(IndexError::Invalid(format!("there are {INDEXES_MAX} indexes already")));
+        }
+        let settings = IndexSettings::create(&owner, given).map_err(invalid)?;
+        rules::check_bases(&settings, |base| base == name || catalog.index(base).is_some()).map_err(invalid)?;
+        let kind = match &settings {
+            IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new())),
+            IndexSettings::Mirror(mirror) => {
+                IndexKind::Mirror(Arc::new(self.maker.make(name, mirror).map_err(IndexError::Invalid)?))
+            }
+        };
+        // Something that another index of this name left behind is not this one's.
+        self.forget_mirror(name).await?;
+        self.put_index(&catalog, Parts { name: name.clone(), settings, kind, fixed: false }).await
+    }
+
+    /// Changes an index (devpi: PATCH `/{user}/{index}`), by an object or by a list of operations.
+    pub(super) async fn modify_index(
+        &self,
+        subject: &Subject,
+        name: &IndexName,
+        change: &Value,
+        error_on_noop: bool,
+    ) -> Result<Arc<IndexEntry>, IndexError> {
+        let _change = self.changing.lock().await;
+        let catalog = self.catalog();
+        let entry = self.entry(name)?;
+        let owner = name.owner();
+        allowed(rules::may(subject, &Action::ModifyIndex(&owner)), || format!("no permission to modify index {name}"))?;
+        let settings = entry.settings.change(&owner, change).map_err(invalid)?;
+        if error_on_noop && settings == entry.settings {
+            return Err(IndexError::Invalid("The requested modifications resulted in no changes".to_owned()));
+        }
+        if settings.bases() != entry.settings.bases() {
+            rules::check_bases(&settings, |base| catalog.index(base).is_some()).map_err(invalid)?;
+        }
+        let kind = match (&entry.kind, &settings, &entry.settings) {
+            (IndexKind::Mirror(mirror), IndexSettings::Mirror(new), IndexSettings::Mirror(old)) => {
+                let moved = new.mirror_url != old.mirror_url;
+                if entry.fixed && moved {
+                    let sentence = format!(
+                        "where {name} mirrors from stands in the server's settings (upstream, or [[mirror]]); change it there"
+                    );
+                    return Err(IndexError::Invalid(sentence));
+                }
+                let changed = match self.fixed.get(name) {
+                    Some(fixed) => fixed.with_rules(new),
+                    None if moved => self.maker.make(name, new).map_err(IndexError::Invalid)?,
+                    None => mirror.with_rules(new),
+                };
+                if moved {
+                    self.forget_mirror(name).await?;
+                }
+                IndexKind::Mirror(Arc::new(changed))
+            }
+            (kind, _, _) => kind.clone(),
+        };
+        let mirror = matches!(kind, IndexKind::Mirror(_));
+        let parts = Parts { name: name.clone(), settings, kind, fixed: entry.fixed };
+        let entry = self.put_index(&catalog, parts).await?;
+        if mirror {
+            self.mirror_changed(name);
+        }
+        Ok(entry)
+    }
+
+    /// Deletes an index with all that is in it (devpi: DELETE `/{user}/{index}`).
+    pub(super) async fn delete_index(&self, subject: &Subject, name: &IndexName) -> Result<(), IndexError> {
+        let _change = self.changing.lock().await;
+        let catalog = self.catalog();
+        let entry = self.entry(name)?;
+        let owner = name.owner();
+        allowed(rules::may(subject, &Action::DeleteIndex(&owner)), || format!("no permission to delete index {name}"))?;
+        if !entry.volatile() {
+            return Err(IndexError::Forbidden(format!("index {name} non-volatile, cannot delete")));
+        }
+        if entry.fixed {
+            let sentence = format!("index {name} stands in the server's settings; take it out there");
+            return Err(IndexError::Forbidden(sentence));
+        }
+        let _shelf = self.shelf.lock().await;
+        let removed = self.private.remove_index(name).await?;
+        let kept = catalog.parts().into_values().filter(|parts| parts.name != *name);
+        self.swap_catalog(catalog.with_indexes(kept));
+        match &entry.kind {
+            IndexKind::Stage(marks) => marks.gone(),
+            IndexKind::Mirror(_) => {
+                self.mirror_changed(name);
+                self.forget_mirror(name).await?;
+            }
+        }
+        self.unreferenced(removed.map(|removed| removed.unreferenced).unwrap_or_default()).await;
+        Ok(())
+    }
+
+    /// Writes an index down and then shows it; the caller holds the lock on changes.
+    async fn put_index(&self, catalog: &Catalog, parts: Parts) -> Result<Arc<IndexEntry>, IndexError> {
+        let name = parts.name.clone();
+        let mut settings = parts.settings.to_stored();
+        if parts.fixed {
+            settings.shift_remove("mirror_url");
+        }
+        self.private.put_index(&IndexRow { name: name.clone(), settings }).await?;
+        let mut all = catalog.parts();
+        all.insert(name.clone(), parts);
+        self.swap_catalog(catalog.with_indexes(all.into_values()));
+        self.entry(&name)
+    }
+
+    /// What memory holds of a mirror was made under other rules.
+    fn mirror_changed(&self, name: &IndexName) {
+        self.states.forget(name);
+        self.memory.clear();
+    }
+
+    /// What the database holds of a mirror came from another upstream.
+    async fn forget_mirror(&self, name: &IndexName) -> Result<(), IndexError> {
+        self.store.forget_index(name).await?;
+        self.states.forget(name);
+        Ok(())
+    }
+
+    /// The users and indexes of the database, and the mirrors that stand in the settings.
+    pub(super) async fn load_catalog(&self) -> Result<(), IndexError> {
+        let mut catalog = Catalog::default();
+        for user in self.private.users().await? {
+            catalog.users.insert(user.name.clone(), user);
+        }
+        let owners = self.fixed.keys().map(IndexName::owner).chain([super::accounts::root_name()?]);
+        for name in owners {
+            if !catalog.users.contains_key(&name) {
+                let user = nobody_yet(name.clone(), self.clock.unix());
+                // A disk that cannot be written is no reason not to serve.
+                if let Err(why) = self.private.add_user(&user).await {
+                    self.disk_trouble(&why);
+                }
+                catalog.users.insert(name, user);
+            }
+        }
+        let mut all = std::collections::BTreeMap::new();
+        for row in self.private.indexes().await? {
+            match self.stored_index(&row) {
+                Ok(parts) => drop(all.insert(row.name, parts)),
+                Err(why) => tracing::error!(index = %row.name, %why, "a stored index cannot be used; it is left alone"),
+            }
+        }
+        for (name, mirror) in &self.fixed {
+            let stored = all.remove(name).and_then(|parts: Parts| match parts.settings {
+                IndexSettings::Mirror(settings) => Some(settings),
+                IndexSettings::Stage(_) => None,
+            });
+            let mut settings = stored.unwrap_or_else(|| rules::MirrorSettings { volatile: false, ..Default::default() });
+            settings.mirror_url = Some(mirror.upstream.base().to_string());
+            let kind = IndexKind::Mirror(Arc::new(mirror.with_rules(&settings)));
+            let settings = IndexSettings::Mirror(settings);
+            all.insert(name.clone(), Parts { name: name.clone(), settings, kind, fixed: true });
+        }
+        let known: Vec<_> = catalog.users.keys().cloned().collect();
+        let owned = all.into_values().filter(|parts| known.contains(&parts.name.owner()));
+        self.swap_catalog(catalog.with_indexes(owned));
+        Ok(())
+    }
+
+    fn stored_index(&self, row: &IndexRow) -> Result<Parts, String> {
+        let settings = IndexSettings::from_stored(&row.name.owner(), &row.settings).map_err(|why| why.to_string())?;
+        let kind = match (&settings, self.fixed.get(&row.name)) {
+            (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new())),
+            (IndexSettings::Mirror(settings), Some(fixed)) => IndexKind::Mirror(Arc::new(fixed.with_rules(settings))),
+            (IndexSettings::Mirror(settings), None) => {
+                IndexKind::Mirror(Arc::new(self.maker.make(&row.name, settings)?))
+            }
+        };
+        Ok(Parts { name: row.name.clone(), settings, kind, fixed: false })
+    }
+}
+
+/// A user that exists because something belongs to it; nobody can log in as one without a password.
+fn nobody_yet(name: UserName, created: u64) -> UserRow {
+    UserRow { name, password: None, created, modified: None, facts: Map::new() }
+}
+
+pub(super) fn invalid(why: impl ToString) -> IndexError {
+    IndexError::Invalid(why.to_string())
+}

@@ -1,0 +1,485 @@
+use super::House;
+use super::accounts::allowed;
+use super::catalog::{IndexEntry, IndexKind};
+use super::errors::IndexError;
+use super::stamps::log_entry;
+use crate::cache::{Disk, DiskError, Spool};
+use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Sha256};
+use crate::rules::{self, Action, Subject};
+use crate::store::{FileRow, Publication, Published, Rel, ReleaseRow, YankOf};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// A release's file that arrived whole and was checked.
+pub struct NewFile {
+    pub project: ProjectName,
+    /// The name as the uploader spells it.
+    pub display_name: String,
+    /// The version as the uploader spells it.
+    pub version: String,
+    pub filename: DistFilename,
+    pub spool: Spool,
+    pub sha256: Sha256,
+    pub size: u64,
+    /// A wheel's METADATA.
+    pub metadata: Option<Bytes>,
+    pub requires_python: Option<String>,
+    /// What was said of the release; keys that were not said keep what they are.
+    pub versiondata: Map<String, Value>,
+    /// What a key is when nobody ever said it.
+    pub defaults: Map<String, Value>,
+    /// PEP 740, a JSON array.
+    pub attestations: Option<String>,
+}
+
+/// Documentation of a release that arrived.
+pub struct NewDocs {
+    pub project: ProjectName,
+    pub display_name: String,
+    /// Without one the newest release is meant.
+    pub version: Option<String>,
+    pub spool: Spool,
+    pub sha256: Sha256,
+    pub size: u64,
+}
+
+/// What a release says of itself, without a file.
+pub struct NewRelease {
+    pub project: ProjectName,
+    pub display_name: String,
+    pub version: String,
+    pub versiondata: Map<String, Value>,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    New,
+    /// The very bytes were there already, in an index whose files stay.
+    Identical,
+}
+
+impl House {
+    /// Whether the subject may upload to the index: asked before the body is read.
+    pub(super) fn may_upload(&self, subject: &Subject, index: &IndexName) -> Result<Arc<IndexEntry>, IndexError> {
+        let entry = self.entry(index)?;
+        if !entry.is_stage() {
+            return Err(IndexError::NotThere("cannot submit to mirror index".to_owned()));
+        }
+        let verdict = rules::may(subject, &Action::Upload { index, settings: &entry.settings });
+        allowed(verdict, || "no permission to submit".to_owned())?;
+        Ok(entry)
+    }
+
+    /// Publishes a file: durable before it is told. The bytes are synced, renamed and their directory synced; then one
+    /// transaction is the moment from which the file exists.
+    pub(super) async fn publish(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        file: NewFile,
+    ) -> Result<Stored, IndexError> {
+        let entry = self.may_upload(subject, index)?;
+        let now = self.clock.unix();
+        let (spool, metadata) = self.synced(file.spool, file.metadata).await?;
+        let log = log_entry("upload", subject, now, None, Some(index));
+        let mut versiondata = file.versiondata;
+        for (key, value) in &file.defaults {
+            // A release that is known keeps what it has.
+            versiondata.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        let (sha256, filename) = (file.sha256, file.filename.to_string());
+        let publication = Publication {
+            release: ReleaseRow {
+                index: index.clone(),
+                project: file.project.clone(),
+                version: file.version.clone(),
+                metadata: versiondata,
+                created: now,
+            },
+            file: FileRow {
+                index: index.clone(),
+                filename: filename.clone(),
+                rel: Rel::Releasefile,
+                project: file.project.clone(),
+                version: file.version,
+                sha256,
+                size: file.size,
+                uploaded: now as i64 * 1_000_000,
+                requires_python: file.requires_python,
+                metadata: metadata.as_ref().map(|(digest, size, _)| (*digest, *size)),
+                yanked: None,
+                attestations: file.attestations,
+                log: vec![log],
+                for_file: None,
+            },
+            volatile: entry.volatile(),
+        };
+        self.land(&entry, publication, spool, metadata.map(|(digest, _, spool)| (digest, spool))).await
+    }
+
+    /// Publishes documentation (devpi: `:action=doc_upload`).
+    pub(super) async fn publish_docs(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        docs: NewDocs,
+    ) -> Result<Stored, IndexError> {
+        let entry = self.may_upload(subject, index)?;
+        let now = self.clock.unix();
+        let version = match docs.version {
+            Some(version) => version,
+            None => {
+                let releases = self.private.releases(index, &docs.project).await?;
+                let newest = releases.into_iter().map(|release| release.version).max_by_key(|v| version_key(v));
+                newest.ok_or_else(|| {
+                    let project = &docs.project;
+                    IndexError::Invalid(format!(
+                        "doczip has no version and '{project}' has no releases to derive one from"
+                    ))
+                })?
+            }
+        };
+        let (spool, _) = self.synced(docs.spool, None).await?;
+        let metadata = json!({ "name": docs.display_name, "version": version });
+        let publication = Publication {
+            release: ReleaseRow {
+                index: index.clone(),
+                project: docs.project.clone(),
+                version: version.clone(),
+                metadata: metadata.as_object().cloned().unwrap_or_default(),
+                created: now,
+            },
+            file: FileRow {
+                index: index.clone(),
+                filename: format!("{}-{version}.doc.zip", docs.project),
+                rel: Rel::Doczip,
+                project: docs.project,
+                version,
+                sha256: docs.sha256,
+                size: docs.size,
+                uploaded: now as i64 * 1_000_000,
+                requires_python: None,
+                metadata: None,
+                yanked: None,
+                attestations: None,
+                log: vec![log_entry("upload", subject, now, None, Some(index))],
+                for_file: None,
+            },
+            volatile: entry.volatile(),
+        };
+        self.land(&entry, publication, spool, None).await
+    }
+
+    /// Notes what a release says of itself (devpi: `:action=submit`).
+    pub(super) async fn register(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        release: NewRelease,
+    ) -> Result<(), IndexError> {
+        let entry = self.may_upload(subject, index)?;
+        let project = release.project.clone();
+        let row = ReleaseRow {
+            index: index.clone(),
+            project: release.project,
+            version: release.version,
+            metadata: release.versiondata,
+            created: self.clock.unix(),
+        };
+        let _shelf = self.shelf.lock().await;
+        self.entry(index)?;
+        self.private.put_release(&row).await?;
+        entry.changed(&project);
+        Ok(())
+    }
+
+    /// Takes a result of tests of a file (devpi: POST to the file). Stored beside the file, under a stamp.
+    pub(super) async fn store_toxresult(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        filename: &DistFilename,
+        prefix: DigestPrefix,
+        result: Bytes,
+    ) -> Result<String, IndexError> {
+        let entry = self.entry(index)?;
+        let verdict = rules::may(subject, &Action::ToxUpload { index, settings: &entry.settings });
+        allowed(verdict, || "no permission to upload a tox result".to_owned())?;
+        let found = self.private.file(index, filename.as_str()).await?;
+        let tested = found.filter(|row| row.sha256.prefix() == prefix && row.rel == Rel::Releasefile);
+        let path = || format!("{index}/+f/{}/{filename}", prefix.directories());
+        let tested = tested.ok_or_else(|| IndexError::NotThere(format!("no release file found at {}", path())))?;
+        let now = self.clock.unix();
+        let (sha256, size) = (Sha256::of(&result), result.len() as u64);
+        let spool = self.spooled(result).await?;
+        let _turn = self.numbering.lock().await;
+        let others = self.private.files(index, &tested.project).await?;
+        let same = |row: &&FileRow| row.rel == Rel::Toxresult && row.is_of(&tested);
+        let count = others.iter().filter(same).count();
+        let name = format!("{filename}.toxresult-{}-{count}", super::stamps::compact(now));
+        let publication = Publication {
+            release: ReleaseRow {
+                index: index.clone(),
+                project: tested.project.clone(),
+                version: tested.version.clone(),
+                metadata: Map::new(),
+                created: now,
+            },
+            file: FileRow {
+                index: index.clone(),
+                filename: name.clone(),
+                rel: Rel::Toxresult,
+                project: tested.project.clone(),
+                version: tested.version.clone(),
+                sha256,
+                size,
+                uploaded: now as i64 * 1_000_000,
+                requires_python: None,
+                metadata: None,
+                yanked: None,
+                attestations: None,
+                log: vec![log_entry("upload", subject, now, None, Some(index))],
+                for_file: Some((tested.sha256, filename.to_string())),
+            },
+            volatile: true,
+        };
+        self.land(&entry, publication, spool, None).await?;
+        Ok(format!("{index}/+f/{}/{name}#sha256={sha256}", prefix.directories()))
+    }
+
+    /// Names the bytes and writes the rows, under the lock that keeps a removal from taking the same bytes away.
+    async fn land(
+        &self,
+        entry: &IndexEntry,
+        publication: Publication,
+        spool: Spool,
+        metadata: Option<(Sha256, Spool)>,
+    ) -> Result<Stored, IndexError> {
+        let (filename, sha256) = (publication.file.filename.clone(), publication.file.sha256);
+        let conflict = || IndexError::Conflict(format!("{filename} already exists in non-volatile index"));
+        let _shelf = self.shelf.lock().await;
+        // It may be gone since the permission was asked for.
+        self.entry(&entry.name)?;
+        if !publication.volatile
+            && let Some(there) = self.private.file(&entry.name, &filename).await?
+        {
+            return if there.sha256 == sha256 { Ok(Stored::Identical) } else { Err(conflict()) };
+        }
+        let disk = Arc::clone(&self.disk);
+        let adopted = tokio::task::spawn_blocking(move || {
+            spool.publish_private(&disk, sha256)?;
+            if let Some((digest, spool)) = metadata {
+                spool.publish_private(&disk, digest)?;
+            }
+            Ok::<_, DiskError>(())
+        });
+        adopted.await.map_err(|_| IndexError::Lost)??;
+        match self.private.publish(&publication).await? {
+            Published::Stored { unreferenced, .. } => {
+                entry.changed(&publication.file.project);
+                self.unreferenced(unreferenced).await;
+                Ok(Stored::New)
+            }
+            Published::Identical => Ok(Stored::Identical),
+            Published::Conflict => Err(conflict()),
+        }
+    }
+
+    /// Sees to it that the bytes are on the disk, before anybody waits for a lock.
+    async fn synced(
+        &self,
+        spool: Spool,
+        metadata: Option<Bytes>,
+    ) -> Result<(Spool, Option<(Sha256, u64, Spool)>), IndexError> {
+        let disk = Arc::clone(&self.disk);
+        let synced = tokio::task::spawn_blocking(move || {
+            spool.sync()?;
+            let metadata = match metadata {
+                Some(bytes) => Some((Sha256::of(&bytes), bytes.len() as u64, spool_of(&disk, &bytes)?)),
+                None => None,
+            };
+            Ok::<_, DiskError>((spool, metadata))
+        });
+        Ok(synced.await.map_err(|_| IndexError::Lost)??)
+    }
+
+    async fn spooled(&self, bytes: Bytes) -> Result<Spool, IndexError> {
+        let disk = Arc::clone(&self.disk);
+        let spooled = tokio::task::spawn_blocking(move || spool_of(&disk, &bytes));
+        Ok(spooled.await.map_err(|_| IndexError::Lost)??)
+    }
+
+    /// Takes bytes off the disk that no row refers to any more; the caller holds the shelf's lock since before the
+    /// rows went.
+    pub(super) async fn unreferenced(&self, digests: Vec<Sha256>) {
+        if digests.is_empty() {
+            return;
+        }
+        let disk = Arc::clone(&self.disk);
+        let removed = tokio::task::spawn_blocking(move || {
+            for digest in digests {
+                if let Err(why) = disk.remove_private(&digest) {
+                    tracing::warn!(%digest, %why, "a file that nothing refers to cannot be removed");
+                }
+            }
+        });
+        let _ = removed.await;
+    }
+
+    /// Removes a file, a version or a whole project (devpi: DELETE). The name stays owned.
+    pub(super) async fn remove(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        what: &Removal<'_>,
+        force: bool,
+    ) -> Result<(), IndexError> {
+        let entry = self.entry(index)?;
+        let verdict = rules::may(subject, &Action::DeleteRelease { index, settings: &entry.settings });
+        allowed(verdict, || format!("no permission to delete from index {index}"))?;
+        if !entry.is_stage() {
+            let sentence = format!("{index} is a mirror; what it shows is upstream's");
+            return Err(IndexError::Forbidden(sentence));
+        }
+        if !entry.volatile() && !force {
+            return Err(IndexError::Forbidden(what.refused(index)));
+        }
+        let _shelf = self.shelf.lock().await;
+        let (project, removed) = match what {
+            Removal::Project(project) => {
+                ((*project).clone(), self.private.remove_project(index, project).await?)
+            }
+            Removal::Version(project, version) => {
+                ((*project).clone(), self.private.remove_version(index, project, version).await?)
+            }
+            Removal::File(filename, prefix) => {
+                let row = self.private.file(index, filename).await?;
+                let row = row.filter(|row| row.directory() == *prefix);
+                let Some(row) = row else {
+                    let gone = !self.private.was_deleted(index, filename).await?.is_empty();
+                    return Err(if gone { what.deleted(index) } else { what.missing(index) });
+                };
+                (row.project, self.private.remove_file(index, filename).await?)
+            }
+        };
+        let removed = removed.ok_or_else(|| what.missing(index))?;
+        entry.changed(&project);
+        self.unreferenced(removed.unreferenced).await;
+        Ok(())
+    }
+
+    /// Yanks files or takes that back (PEP 592): of one version, or one file.
+    pub(super) async fn yank(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        what: &Removal<'_>,
+        yanked: Option<String>,
+    ) -> Result<u64, IndexError> {
+        let entry = self.entry(index)?;
+        let verdict = rules::may(subject, &Action::DeleteRelease { index, settings: &entry.settings });
+        allowed(verdict, || format!("no permission to yank on index {index}"))?;
+        if !entry.is_stage() {
+            return Err(IndexError::Forbidden(format!("{index} is a mirror; what it shows is upstream's")));
+        }
+        let (project, of) = match what {
+            Removal::Project(_) => {
+                return Err(IndexError::Invalid("a version or a file is yanked, not a whole project".to_owned()));
+            }
+            Removal::Version(project, version) => ((*project).clone(), YankOf::Version(version)),
+            Removal::File(filename, prefix) => {
+                let row = self.private.file(index, filename).await?.filter(|row| row.directory() == *prefix);
+                (row.ok_or_else(|| what.missing(index))?.project, YankOf::File(filename))
+            }
+        };
+        let _shelf = self.shelf.lock().await;
+        if let YankOf::Version(version) = of
+            && self.private.files_of_version(index, &project, version).await?.is_empty()
+        {
+            return Err(what.missing(index));
+        }
+        let done = self.private.set_yanked(index, &project, of, yanked.as_deref()).await?;
+        entry.changed(&project);
+        Ok(done.changed)
+    }
+}
+
+/// What is removed, or yanked.
+pub enum Removal<'a> {
+    Project(&'a ProjectName),
+    Version(&'a ProjectName, &'a str),
+    /// By its name, and the directories of its address.
+    File(&'a str, DigestPrefix),
+}
+
+impl Removal<'_> {
+    /// devpi's sentence for an index whose files stay.
+    fn refused(&self, index: &IndexName) -> String {
+        match self {
+            Self::Project(project) => format!("project '{project}' is on non-volatile index {index}"),
+            Self::Version(..) | Self::File(..) => "cannot delete version on non-volatile index".to_owned(),
+        }
+    }
+
+    fn missing(&self, index: &IndexName) -> IndexError {
+        IndexError::NotThere(match self {
+            Self::Project(_) => "project not found".to_owned(),
+            Self::Version(project, version) => {
+                format!("version '{version}' of project '{project}' not found on stage '{index}'")
+            }
+            Self::File(filename, prefix) => {
+                format!("package '{index}/+f/{}/{filename}' doesn't exist", prefix.directories())
+            }
+        })
+    }
+
+    fn deleted(&self, index: &IndexName) -> IndexError {
+        match self {
+            Self::File(filename, prefix) => IndexError::Deleted(format!(
+                "file '{index}/+f/{}/{filename}' existed, deleted in later serial",
+                prefix.directories()
+            )),
+            other => other.missing(index),
+        }
+    }
+}
+
+impl IndexEntry {
+    /// Pages of the project are out of date.
+    pub(super) fn changed(&self, project: &ProjectName) {
+        if let IndexKind::Stage(marks) = &self.kind {
+            marks.changed(project.as_str());
+        }
+    }
+}
+
+/// A small file on its way to the disk, synced.
+fn spool_of(disk: &Disk, bytes: &[u8]) -> Result<Spool, DiskError> {
+    let mut spool = Spool::create(disk)?;
+    spool.write(bytes)?;
+    spool.sync()?;
+    Ok(spool)
+}
+
+/// Sorts versions as PEP 440 does; what is no version comes first, by its text.
+pub(super) fn version_key(version: &str) -> (Option<crate::names::Version>, String) {
+    (version.parse().ok(), version.to_owned())
+}
+
+/// The two directories of a file's address: a result of tests lies beside what was tested.
+pub(super) trait Address {
+    fn directory(&self) -> DigestPrefix;
+    fn is_of(&self, tested: &FileRow) -> bool;
+}
+
+impl Address for FileRow {
+    fn directory(&self) -> DigestPrefix {
+        self.for_file.as_ref().map_or(self.sha256, |(digest, _)| *digest).prefix()
+    }
+
+    fn is_of(&self, tested: &FileRow) -> bool {
+        self.for_file.as_ref().is_some_and(|(digest, name)| *digest == tested.sha256 && *name == tested.filename)
+    }
+}

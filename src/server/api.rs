@@ -1,0 +1,255 @@
+use super::handler::{Handler, Request, failed};
+use super::incoming::{Incoming, IncomingError};
+use super::reply::{Reply, Status};
+use crate::api::{self, Answer, Asked, Yank};
+use crate::http::{self, Field, FileWhat, Query, Route};
+use crate::index::{Claim, IndexError, Removal};
+use crate::metrics::Kind;
+use crate::names::{IndexName, ProjectName};
+use crate::rules::Subject;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Most bytes of a JSON body; devpi-client's are under a few KiB.
+const JSON_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most bytes of a tox result: it holds the output of a whole run.
+const TOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Why a request of the API has no answer from it.
+pub(super) enum Refused {
+    Index(IndexError),
+    Body(IncomingError),
+    /// The address does not know the method; which ones it does know.
+    Method(&'static str),
+}
+
+impl From<IndexError> for Refused {
+    fn from(why: IndexError) -> Self {
+        Self::Index(why)
+    }
+}
+
+impl From<IncomingError> for Refused {
+    fn from(why: IncomingError) -> Self {
+        Self::Body(why)
+    }
+}
+
+impl Handler {
+    /// Who asks: asked only where it matters, since proving it costs something.
+    pub(super) async fn subject(&self, request: &Request<'_>) -> Result<Subject, IndexError> {
+        match claim(request) {
+            None => Ok(Subject::Anonymous),
+            Some(claim) => self.index().authenticate(&claim, self.peer(request)).await,
+        }
+    }
+
+    /// Lets a reader of an index in: anybody where it is public, else whom its settings name.
+    pub(super) async fn let_in(&self, request: &Request<'_>, index: &IndexName) -> Result<Openness, IndexError> {
+        if self.index().is_public(index) == Some(true) {
+            return Ok(Openness::Public);
+        }
+        let subject = self.subject(request).await?;
+        self.index().readable(&subject, index)?;
+        Ok(Openness::Protected)
+    }
+
+    /// Everything but the two hot journeys.
+    pub(super) async fn api<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        route: Route,
+        query: &Query,
+        body: &mut Incoming<'_, S>,
+    ) -> Reply {
+        let answered = self.answered(request, route, query, body).await;
+        let reply = match answered {
+            Ok(answer) => return self.spoken(answer).await,
+            Err(Refused::Index(why)) => self.denied(request, &why, Kind::Other, true),
+            Err(Refused::Body(why)) => body_failed(&why),
+            Err(Refused::Method(allowed)) => {
+                let sentence = format!("this address knows only {allowed}");
+                Reply::error(Status(405), Kind::Other, &sentence, true).line("Allow", allowed)
+            }
+        };
+        self.signed(reply).await
+    }
+
+    async fn answered<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        route: Route,
+        query: &Query,
+        body: &mut Incoming<'_, S>,
+    ) -> Result<Answer, Refused> {
+        let method = request.facts.method;
+        if let (Route::Login, "POST") = (&route, method) {
+            let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+            return Ok(api::login(self.index(), &given, self.peer(request)).await?);
+        }
+        let subject = self.subject(request).await?;
+        let base = self.base(request);
+        let asked = Asked { index: self.index(), subject: &subject, base: &base };
+        match (route, method) {
+            (Route::Login, _) => Err(Refused::Method("POST")),
+            (Route::Root, "GET" | "HEAD") => Ok(api::show_users(&asked)),
+            (Route::Api | Route::UserApi(_), "GET" | "HEAD") => Ok(api::config(&asked, None)?),
+            (Route::IndexApi(index), "GET" | "HEAD") => Ok(api::config(&asked, Some(&index))?),
+            (Route::Status, "GET" | "HEAD") => {
+                Ok(api::status(&asked, self.unix(), self.index().figures()).await?)
+            }
+            (Route::User(user), method) => {
+                let given = |body: Bytes| api::object(&body);
+                match method {
+                    "GET" | "HEAD" => Ok(api::show_user(&asked, &user)?),
+                    "PUT" => Ok(api::create_user(&asked, &user, &given(body.whole(JSON_BYTES_MAX).await?)?).await?),
+                    "PATCH" => Ok(api::modify_user(&asked, &user, &given(body.whole(JSON_BYTES_MAX).await?)?).await?),
+                    "DELETE" => Ok(api::delete_user(&asked, &user).await?),
+                    _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE")),
+                }
+            }
+            (Route::Index { index, .. }, method) => match method {
+                "GET" | "HEAD" => Ok(api::show_index(&asked, &index, !query.no_projects).await?),
+                "PUT" => {
+                    let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+                    Ok(api::create_index(&asked, &index, &given).await?)
+                }
+                "PATCH" => {
+                    let change = body.whole(JSON_BYTES_MAX).await?;
+                    Ok(api::modify_index(&asked, &index, &change, query.error_on_noop).await?)
+                }
+                "DELETE" => Ok(api::delete_index(&asked, &index).await?),
+                "PUSH" | "POST" => {
+                    let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+                    Ok(api::push(&asked, &index, given).await?)
+                }
+                _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE, POST, PUSH")),
+            },
+            (Route::ProjectInfo { index, name, .. }, method) => match method {
+                "GET" | "HEAD" => Ok(api::show_project(&asked, &index, &name, query.ignore_bases).await?),
+                "DELETE" => Ok(api::delete_project(&asked, &index, &name, query.force).await?),
+                _ => Err(Refused::Method("GET, HEAD, DELETE")),
+            },
+            (Route::VersionInfo { index, name, version, .. }, method) => match method {
+                "GET" | "HEAD" => Ok(api::show_version(&asked, &index, &name, &version).await?),
+                "DELETE" => Ok(api::delete_version(&asked, &index, &name, &version, query.force).await?),
+                "PATCH" => {
+                    let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;
+                    Ok(yank.carry_out(&asked, &index, &Removal::Version(&name, &version)).await?)
+                }
+                _ => Err(Refused::Method("GET, HEAD, DELETE, PATCH")),
+            },
+            (Route::File { index, prefix, filename, what: FileWhat::ToxResult(stamp) }, "DELETE") => {
+                let name = format!("{filename}{stamp}");
+                Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
+            }
+            (Route::File { index, prefix, filename, what: FileWhat::Itself }, method) => match method {
+                "GET" => {
+                    Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?)
+                }
+                "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
+                "PATCH" => {
+                    let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;
+                    Ok(yank.carry_out(&asked, &index, &Removal::File(filename.as_str(), prefix)).await?)
+                }
+                "POST" => {
+                    let result = body.whole(TOX_BYTES_MAX).await?;
+                    crate::upload::check_toxresult(&result).map_err(|why| IndexError::Invalid(why.to_string()))?;
+                    let stored = self.index().store_toxresult(&subject, &index, &filename, prefix, result);
+                    Ok(api::tox_stored(stored.await?))
+                }
+                _ => Err(Refused::Method("GET, HEAD, DELETE, PATCH, POST")),
+            },
+            _ => Err(Refused::Method("GET, HEAD")),
+        }
+    }
+
+    /// `POST /{user}/{index}/+simple/{project}/refresh`: devpi's client sends no credentials with it.
+    pub(super) async fn refresh(&self, request: &Request<'_>, index: &IndexName, project: &ProjectName) -> Reply {
+        if request.facts.method != "POST" {
+            return Reply::error(Status(405), Kind::Other, "this address knows only POST", true).line("Allow", "POST");
+        }
+        let refreshed = async {
+            let subject = self.subject(request).await?;
+            let entry = self.index().readable(&subject, index)?;
+            self.index().refresh(&entry, project).await
+        };
+        match refreshed.await {
+            Ok(()) => self.signed(found(&format!("/{index}/+simple/{project}/"))).await,
+            Err(why) => self.denied(request, &why, Kind::Other, true),
+        }
+    }
+
+    /// An error, and where it is a refusal, how to prove who one is.
+    pub(super) fn denied(&self, request: &Request<'_>, why: &IndexError, kind: Kind, json: bool) -> Reply {
+        let reply = failed(why, kind, json);
+        match why {
+            IndexError::NeedsLogin(_) => {
+                let reply = reply.line("WWW-Authenticate", "Basic realm=\"pypi\"");
+                // devpi's client forgets a login that is over when it is told where to log in again.
+                match request.facts.get(Field::XDevpiAuth) {
+                    Some(_) => reply.line("Location", format_args!("{}/+login", self.base(request))),
+                    None => reply,
+                }
+            }
+            _ => reply,
+        }
+    }
+
+    async fn spoken(&self, answer: Answer) -> Reply {
+        let reply = Reply::text(Status(answer.status), Kind::Other, "application/json", answer.text());
+        self.signed(reply.line("Cache-Control", "no-store")).await
+    }
+
+    /// What devpi's client looks for in every answer.
+    pub(super) async fn signed(&self, reply: Reply) -> Reply {
+        let reply = reply.line("X-DEVPI-API-VERSION", api::VERSION_SPOKEN);
+        match self.index().identity().await {
+            Ok((serial, uuid)) => reply
+                .line("X-DEVPI-SERIAL", serial)
+                .line("X-DEVPI-UUID", &uuid)
+                .line("X-DEVPI-MASTER-UUID", &uuid)
+                .line("X-DEVPI-PRIMARY-UUID", &uuid),
+            Err(_) => reply,
+        }
+    }
+}
+
+/// Whether answers may be kept by caches that serve several users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Openness {
+    Public,
+    Protected,
+}
+
+impl Openness {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Protected => "private",
+        }
+    }
+}
+
+fn claim(request: &Request<'_>) -> Option<Claim> {
+    let facts = request.facts;
+    let (user, secret) = http::credentials(facts.get(Field::Authorization), facts.get(Field::XDevpiAuth))?;
+    Some(Claim { user, secret: crate::config::Secret::new(secret) })
+}
+
+/// 302 to another place of ours.
+pub(super) fn found(location: &str) -> Reply {
+    Reply::text(Status(302), Kind::Other, "text/plain; charset=utf-8", format!("found at {location}\n"))
+        .line("Location", location)
+        .line("Cache-Control", "no-store")
+}
+
+pub(super) fn body_failed(why: &IncomingError) -> Reply {
+    let status = match why {
+        IncomingError::TooLarge(_) => Status(413),
+        IncomingError::Slow => Status(408),
+        IncomingError::Gone(_) | IncomingError::Chunks => Status(400),
+    };
+    Reply::error(status, Kind::Other, &why.to_string(), true)
+}

@@ -1,0 +1,129 @@
+use super::api::body_failed;
+use super::handler::{Handler, Request};
+use super::incoming::Incoming;
+use super::reply::{Reply, Status};
+use crate::http::Field;
+use crate::index::{IndexError, NewDocs, NewFile, NewRelease, Stored};
+use crate::metrics::Kind;
+use crate::names::IndexName;
+use crate::rules::Subject;
+use crate::upload::{self, Action, Limits, UploadError};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Why an upload was not taken.
+enum Refused {
+    Index(IndexError),
+    Upload(UploadError),
+}
+
+impl From<IndexError> for Refused {
+    fn from(why: IndexError) -> Self {
+        Self::Index(why)
+    }
+}
+
+impl From<UploadError> for Refused {
+    fn from(why: UploadError) -> Self {
+        Self::Upload(why)
+    }
+}
+
+/// devpi's words for bytes that were there already.
+const IDENTICAL: &str = "Upload of identical file to non volatile index.";
+
+impl Handler {
+    /// `POST /{user}/{index}/`: what twine, uv, flit, hatch, poetry, pdm and devpi-client upload. Who may not is told
+    /// before the body is read.
+    pub(super) async fn upload<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        index: &IndexName,
+        body: &mut Incoming<'_, S>,
+        json: bool,
+    ) -> Reply {
+        let reply = match self.uploaded(request, index, body).await {
+            // Success is exactly 200 for devpi's client, and no redirect for twine.
+            Ok(stored) => {
+                let reply = Reply::text(Status::OK, Kind::Other, "text/html; charset=UTF-8", "");
+                if stored == Stored::Identical { reply.reason(IDENTICAL) } else { reply }
+            }
+            Err(Refused::Index(why)) => {
+                let reason = super::statuses::sentence(&why);
+                self.denied(request, &why, Kind::Other, json).reason(&reason)
+            }
+            Err(Refused::Upload(why)) => {
+                let reply = super::statuses::upload(&why, json);
+                match why {
+                    UploadError::Body(_) => reply,
+                    why => reply.reason(&why.to_string()),
+                }
+            }
+        };
+        self.signed(reply).await
+    }
+
+    async fn uploaded<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        request: &Request<'_>,
+        index: &IndexName,
+        body: &mut Incoming<'_, S>,
+    ) -> Result<Stored, Refused> {
+        let subject = self.subject(request).await?;
+        self.index().may_upload(&subject, index)?;
+        let limits = Limits { content_bytes_max: self.upload_bytes_max() };
+        let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
+        if let Some(stated) = body.stated() {
+            limits.allow(stated)?;
+        }
+        let form = upload::receive(body.pieces(), content_type, self.index().disk(), limits).await?;
+        // To the end, so that the connection can go on.
+        while let Ok(Some(_)) = body.next().await {}
+        self.take(&subject, index, form).await
+    }
+
+    async fn take(&self, subject: &Subject, index: &IndexName, form: upload::Form) -> Result<Stored, Refused> {
+        match Action::of(&form)? {
+            Action::FileUpload => {
+                let checked = upload::check_file(form).await?;
+                let file = NewFile {
+                    project: checked.project,
+                    display_name: checked.display_name,
+                    version: checked.version,
+                    filename: checked.filename,
+                    spool: checked.spool,
+                    sha256: checked.sha256,
+                    size: checked.size,
+                    metadata: checked.metadata,
+                    requires_python: checked.requires_python,
+                    versiondata: checked.versiondata,
+                    defaults: upload::versiondata_defaults(),
+                    attestations: checked.attestations,
+                };
+                Ok(self.index().publish(subject, index, file).await?)
+            }
+            Action::DocUpload => {
+                let checked = upload::check_docs(form).await?;
+                let docs = NewDocs {
+                    project: checked.project,
+                    display_name: checked.display_name,
+                    version: checked.version,
+                    spool: checked.spool,
+                    sha256: checked.sha256,
+                    size: checked.size,
+                };
+                Ok(self.index().publish_docs(subject, index, docs).await?)
+            }
+            Action::Submit => {
+                let checked = upload::check_submit(form)?;
+                let release = NewRelease {
+                    project: checked.project,
+                    display_name: checked.display_name,
+                    version: checked.version,
+                    versiondata: checked.versiondata,
+                };
+                self.index().register(subject, index, release).await?;
+                Ok(Stored::New)
+            }
+        }
+    }
+}
