@@ -1,18 +1,25 @@
-//! What is known, in a database: mirrored documents, which files are cached and when they were used, where metadata is.
+//! What is known, in two databases. [`Store`]: mirrored documents, which files are cached and when they were used, where
+//! metadata is. [`Private`]: what users own: themselves, their indexes, releases, files and tokens.
 //!
-//! Enters: typed questions. Leaves: typed rows. The database is an index over the files, not their truth: a file is
-//! addressed by its digest and found without it.
+//! Enters: typed questions. Leaves: typed rows. The first is an index over the files, not their truth, and can be lost:
+//! a file is addressed by its digest and found without it. The second is the truth, and cannot.
 //! Must not know: HTTP, the bytes of files, what upstream is.
 
 mod blobs;
 mod documents;
 mod metadata;
+mod private;
 mod schema;
 
 pub use documents::{Document, DocumentKey, DocumentKind};
 pub use metadata::MetadataRow;
-pub use schema::StoreError;
+pub use private::{
+    FileRow, IndexRow, LOGINS_PER_USER_MAX, Private, ProjectRow, Publication, Published, PublishedAll, Rel, ReleaseRow,
+    Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
+};
+pub use schema::{StoreError, Trouble};
 
+use schema::LAYOUT;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +31,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub struct Store {
     pool: SqlitePool,
     /// Held by the one who writes: SQLite lets in only one, and the others would wait on the readers' connections.
-    writing: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// Connections: one writes at a time in SQLite, the others read. Each costs a thread and its page cache.
@@ -53,7 +60,7 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(options);
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
-        schema::prepare(&pool).await.map_err(|why| why.at(&path))?;
+        LAYOUT.prepare(&pool).await.map_err(|why| why.at(&path, StoreError::open))?;
         Ok(Self::over(pool))
     }
 
@@ -64,7 +71,7 @@ impl Store {
         let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true);
         let connect = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options);
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
-        schema::check(&pool).await.map_err(|why| why.at(&path))?;
+        LAYOUT.check(&pool).await.map_err(|why| why.at(&path, StoreError::open))?;
         Ok(Self::over(pool))
     }
 
@@ -76,25 +83,41 @@ impl Store {
             .max_lifetime(None)
             .connect("sqlite::memory:")
             .await?;
-        schema::prepare(&pool).await?;
+        LAYOUT.prepare(&pool).await?;
         Ok(Self::over(pool))
     }
 
     fn over(pool: SqlitePool) -> Self {
-        Self { pool, writing: Arc::new(Semaphore::new(1)) }
+        Self { pool, turns: Turns::default() }
     }
 
     /// The turn to write, waited for as long as for the database's own lock.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, StoreError> {
-        match tokio::time::timeout(LOCK_WAIT, self.writing.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => Err(StoreError::Busy),
-        }
+        self.turns.take().await
     }
 
     /// Writes what is pending and closes; later calls fail.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Whose turn it is to write.
+#[derive(Clone)]
+struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    async fn take(&self) -> Result<SemaphorePermit<'_>, StoreError> {
+        match tokio::time::timeout(LOCK_WAIT, self.0.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(StoreError::Busy),
+        }
+    }
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
     }
 }
 

@@ -1,8 +1,15 @@
 use sqlx::sqlite::SqlitePool;
 use std::path::{Path, PathBuf};
 
-/// The layout that this program writes, in SQLite's `user_version`. Newer ones are refused, never guessed at.
-const SCHEMA_VERSION: i64 = 1;
+/// What a database of ours is made of.
+pub(super) struct Layout {
+    /// What this program writes, in SQLite's `user_version`. Newer ones are refused, never guessed at.
+    pub version: i64,
+    /// What makes the tables in an empty database, and sets `user_version`: it takes no bound parameter.
+    pub tables: &'static str,
+}
+
+pub(super) const LAYOUT: Layout = Layout { version: 1, tables: TABLES };
 
 /// `document`: what upstream said, one compressed row, written once per change.
 /// `blob`: a file in the cache, its size and last use (Unix seconds): the books of the eviction.
@@ -27,14 +34,20 @@ CREATE TABLE metadata (
     PRIMARY KEY (index_name, project, filename)
 ) WITHOUT ROWID;
 CREATE INDEX metadata_by_digest ON metadata (sha256);
+PRAGMA user_version = 1;
 ";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("the database {} cannot be opened: {why}; if it is damaged, move it away: what it says of mirrors is fetched again", path.display())]
     Open { path: PathBuf, why: String },
-    #[error("the database {} was written by a newer sidewheel (layout {found}, this one knows {SCHEMA_VERSION}); use that one, or another --data", path.display())]
-    Newer { path: PathBuf, found: i64 },
+    #[error("the database {} cannot be opened: {why}; it holds what was uploaded here, which nobody can fetch again: if it is damaged, restore it from a backup", path.display())]
+    OpenPrivate { path: PathBuf, why: String },
+    #[error("the database {} was written by a newer sidewheel (layout {found}, this one knows {known}); use that one, or another --data", path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    /// Somebody removed it while it was written to.
+    #[error("{0} is not there any more; ask again when it is")]
+    Gone(String),
     #[error("the database failed: {0}")]
     Sql(#[from] sqlx::Error),
     #[error("the database is busy: others have been writing for too long")]
@@ -43,43 +56,72 @@ pub enum StoreError {
     Row(&'static str),
 }
 
+/// Why a database does not take what it is given, as far as it can be told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The disk has no room; reading goes on.
+    Full,
+    /// The disk, the directory or the file may not be written; reading goes on.
+    ReadOnly,
+    /// Others have been writing for too long; a later try may do.
+    Busy,
+    Other,
+}
+
 impl StoreError {
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Busy => Trouble::Busy,
+            Self::Sql(sqlx::Error::PoolTimedOut) => Trouble::Busy,
+            Self::Sql(sqlx::Error::Database(why)) => match why.code().and_then(|code| code.parse::<i32>().ok()) {
+                // The low byte is the plain code (SQLITE_BUSY, _LOCKED, _READONLY, _FULL), the rest its finer kind.
+                Some(code) if matches!(code & 0xff, 5 | 6) => Trouble::Busy,
+                Some(code) if code & 0xff == 8 => Trouble::ReadOnly,
+                Some(code) if code & 0xff == 13 => Trouble::Full,
+                _ => Trouble::Other,
+            },
+            _ => Trouble::Other,
+        }
+    }
+
     pub(super) fn open(path: &Path, why: impl ToString) -> Self {
         Self::Open { path: path.to_owned(), why: why.to_string() }
     }
 
-    /// Names the file in errors that were made without knowing it.
-    pub(super) fn at(self, path: &Path) -> Self {
+    pub(super) fn open_private(path: &Path, why: impl ToString) -> Self {
+        Self::OpenPrivate { path: path.to_owned(), why: why.to_string() }
+    }
+
+    /// Names the file in errors that were made without knowing it; `open` makes the one for a file that cannot be read.
+    pub(super) fn at(self, path: &Path, open: impl FnOnce(&Path, sqlx::Error) -> Self) -> Self {
         match self {
-            Self::Sql(why) => Self::open(path, why),
-            Self::Newer { found, .. } => Self::Newer { path: path.to_owned(), found },
+            Self::Sql(why) => open(path, why),
+            Self::Newer { found, known, .. } => Self::Newer { path: path.to_owned(), found, known },
             other => other,
         }
     }
 }
 
-/// Checks the layout of a database that is only read.
-pub(super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
-    match found {
-        SCHEMA_VERSION => Ok(()),
-        found => Err(StoreError::Newer { path: PathBuf::new(), found }),
+impl Layout {
+    /// Checks the layout of a database that is only read.
+    pub(super) async fn check(&self, pool: &SqlitePool) -> Result<(), StoreError> {
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
+        if found == self.version { Ok(()) } else { Err(self.newer(found)) }
     }
-}
 
-/// Makes the tables in an empty database; checks the layout of an older one.
-pub(super) async fn prepare(pool: &SqlitePool) -> Result<(), StoreError> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-    match found {
-        0 => {
-            sqlx::raw_sql(TABLES).execute(&mut *transaction).await?;
-            // user_version takes no bound parameter.
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *transaction).await?;
+    /// Makes the tables in an empty database; checks the layout of an older one.
+    pub(super) async fn prepare(&self, pool: &SqlitePool) -> Result<(), StoreError> {
+        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+        if found == 0 {
+            sqlx::raw_sql(self.tables).execute(&mut *transaction).await?;
+        } else if found != self.version {
+            return Err(self.newer(found));
         }
-        SCHEMA_VERSION => {}
-        found => return Err(StoreError::Newer { path: PathBuf::new(), found }),
+        Ok(transaction.commit().await?)
     }
-    transaction.commit().await?;
-    Ok(())
+
+    fn newer(&self, found: i64) -> StoreError {
+        StoreError::Newer { path: PathBuf::new(), found, known: self.version }
+    }
 }
