@@ -1,4 +1,5 @@
-//! Bytes at rest and in motion: memory, files on disk, and files that are still arriving.
+//! Bytes at rest and in motion: memory, files on disk, and files that are still arriving. What users own lies on a shelf
+//! of its own, from which nothing is evicted.
 //!
 //! Enters: a key and somebody's fetch. Leaves: memory bytes, a whole file, or a reader of a growing file.
 //! Must not know: who fetches and why, what a project is, users, HTTP.
@@ -10,7 +11,7 @@ mod memory;
 mod spool;
 
 pub use calls::Calls;
-pub use disk::{Disk, DiskError, DiskFile, LockError, Space, TempFile};
+pub use disk::{Disk, DiskError, DiskFile, LockError, Shelf, Space, TempFile};
 pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
 pub use memory::{Memory, Weigh};
 pub use spool::{Spool, SpoolError};

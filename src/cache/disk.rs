@@ -1,21 +1,29 @@
+mod private;
+mod temp;
+
+pub use temp::TempFile;
+
 use crate::names::Sha256;
 use parking_lot::Mutex;
+use private::Settled;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use sha2::Digest;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The directory of cached files. A file under its final name is whole: it was verified as a temporary file and
-/// renamed. Its name is its SHA-256; no string from outside is ever part of a path.
+/// The directory of whole files, on two shelves: what can be fetched again and may be evicted, and what users own, which
+/// may not. A file under its final name is whole: it was verified as a temporary file and renamed; on the private shelf
+/// it also outlives a loss of power. Its name is its SHA-256; no string from outside is ever part of a path.
 ///
 /// ```text
-/// DATA/files/ab/cdef…   whole files            DATA/tmp/…          leftovers are swept at start
-/// DATA/quarantine/…     damaged, set aside     DATA/lock           held by the one process that serves
+/// DATA/files/ab/cdef…     the cache              DATA/tmp/…          leftovers are swept at start
+/// DATA/private/ab/cdef…   what users own         DATA/lock           held by the one process that serves
+/// DATA/quarantine/…       damaged, set aside
 /// ```
 ///
 /// All methods block.
@@ -24,7 +32,18 @@ pub struct Disk {
     next_temp: AtomicU64,
     /// What this process has verified, by digest: a file that changed since is verified again.
     verified: Mutex<HashMap<Sha256, Stamp>>,
+    /// Held while the private shelf changes.
+    settled: Mutex<Settled>,
     _lock: File,
+}
+
+/// Where a whole file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shelf {
+    /// It can be fetched again, and may be evicted.
+    Cache,
+    /// It is what a user owns, or was made from it, and never goes by itself.
+    Private,
 }
 
 /// A whole file, open.
@@ -34,6 +53,7 @@ pub struct DiskFile {
     pub len: u64,
     /// Whether this process has seen that the bytes have the digest.
     pub verified: bool,
+    pub shelf: Shelf,
 }
 
 impl DiskFile {
@@ -52,6 +72,20 @@ pub enum DiskError {
     Unwritable(#[source] io::Error),
     #[error("the cache directory cannot be read: {0}")]
     Unreadable(#[source] io::Error),
+}
+
+impl DiskError {
+    /// What the error says of the disk: writable when it is neither full nor read-only, but failed all the same.
+    pub fn space(&self) -> Space {
+        match self {
+            Self::Unwritable(why) => match why.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Space::Full,
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => Space::ReadOnly,
+                _ => Space::Writable,
+            },
+            Self::Unreadable(_) => Space::Writable,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +130,10 @@ struct Stamp {
     inode: u64,
 }
 
-/// Damaged files kept for a look; older ones give way.
+/// The private shelf.
+const PRIVATE: &str = "private";
+
+/// Damaged files of the cache kept for a look; older ones give way.
 const QUARANTINE_FILES_MAX: usize = 16;
 
 /// Piece in which a file is read to be verified, in bytes: large enough for the disk, small enough for memory.
@@ -107,57 +144,70 @@ impl Disk {
     pub fn open(root: &Path) -> Result<Self, LockError> {
         let failed = |why: io::Error| LockError::Directory { path: root.to_owned(), why };
         let space = Space::of(root);
-        for part in ["files", "tmp", "quarantine"] {
-            match fs::create_dir_all(root.join(part)) {
+        for part in ["files", "tmp", "quarantine", PRIVATE] {
+            match make_directory(&root.join(part)) {
                 // What cannot be written can still be read: what is there is served.
                 Err(why) if space == Space::Writable || !root.is_dir() => return Err(failed(why)),
                 _ => {}
             }
         }
         let lock = take_lock(root)?;
-        if space == Space::ReadOnly {
-            return Ok(Self {
-                root: root.to_owned(),
-                next_temp: AtomicU64::new(0),
-                verified: Mutex::default(),
-                _lock: lock,
-            });
+        if space != Space::ReadOnly {
+            for entry in fs::read_dir(root.join("tmp")).map_err(failed)?.flatten() {
+                let _ = fs::remove_file(entry.path());
+            }
         }
-        for entry in fs::read_dir(root.join("tmp")).map_err(failed)?.flatten() {
-            let _ = fs::remove_file(entry.path());
-        }
-        Ok(Self { root: root.to_owned(), next_temp: AtomicU64::new(0), verified: Mutex::default(), _lock: lock })
+        Ok(Self {
+            root: root.to_owned(),
+            next_temp: AtomicU64::new(0),
+            verified: Mutex::default(),
+            settled: Mutex::default(),
+            _lock: lock,
+        })
     }
 
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The whole file with this digest, if it is there. A cut file is noticed by who knows its size; a link, a
-    /// directory or a pipe in its place is set aside.
+    /// The whole file with this digest, if it is on a shelf; the cache's comes first. A cut file is noticed by who knows
+    /// its size; a link, a directory or a pipe in its place is set aside.
     pub fn get(&self, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
+        match self.get_on(Shelf::Cache, digest) {
+            Ok(None) => self.get_on(Shelf::Private, digest),
+            Err(why) => self.get_on(Shelf::Private, digest).ok().flatten().map(Some).ok_or(why),
+            found => found,
+        }
+    }
+
+    /// The whole file on one shelf.
+    pub fn get_on(&self, shelf: Shelf, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::open(self.path(digest), flags, Mode::empty()) {
+        let file = match rustix::fs::open(self.path(shelf, digest), flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => {
-                self.set_aside(digest);
+                self.take_odd_away(shelf, digest);
                 return Ok(None);
             }
             Err(error) => return Err(DiskError::Unreadable(error.into())),
         };
         let facts = file.metadata().map_err(DiskError::Unreadable)?;
         if !facts.is_file() {
-            self.set_aside(digest);
+            self.take_odd_away(shelf, digest);
             return Ok(None);
         }
         let verified = self.verified.lock().get(digest) == Some(&Stamp::of(&facts));
-        Ok(Some(DiskFile { len: facts.len(), file: Arc::new(file), verified }))
+        Ok(Some(DiskFile { len: facts.len(), file: Arc::new(file), verified, shelf }))
     }
 
-    /// Whether a file has this digest's name.
+    /// Whether a file on a shelf has this digest's name.
     pub fn has(&self, digest: &Sha256) -> bool {
-        self.path(digest).is_file()
+        self.has_on(Shelf::Cache, digest) || self.has_on(Shelf::Private, digest)
+    }
+
+    pub fn has_on(&self, shelf: Shelf, digest: &Sha256) -> bool {
+        self.path(shelf, digest).is_file()
     }
 
     /// Reads the whole of `file`, telling how far it is, and says whether it has the digest; if so it counts as
@@ -188,8 +238,8 @@ impl Disk {
     }
 
     /// A new temporary file; its drop removes it.
-    pub fn create_temp(self: &Disk) -> Result<TempFile, DiskError> {
-        let path = self.root.join("tmp").join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string());
+    pub fn create_temp(&self) -> Result<TempFile, DiskError> {
+        let path = self.temp_path();
         let open = || File::options().read(true).write(true).create_new(true).open(&path);
         let file = open().or_else(|error| {
             // Somebody removed our directories under us: make them again.
@@ -199,36 +249,72 @@ impl Disk {
             fs::create_dir_all(self.root.join("tmp"))?;
             open()
         });
-        let file = Arc::new(file.map_err(DiskError::Unwritable)?);
-        Ok(TempFile { file, path: Some(path), files: self.root.join("files") })
+        Ok(TempFile::new(Arc::new(file.map_err(DiskError::Unwritable)?), path))
     }
 
-    /// Moves `temp` to its final name and remembers it as verified.
-    pub fn adopt(&self, temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
-        let file = temp.publish(digest)?;
-        if let Ok(facts) = file.file.metadata() {
-            self.verified.lock().insert(digest, Stamp::of(&facts));
-        }
-        Ok(file)
+    /// Moves `temp` to its final name in the cache and remembers it as verified.
+    pub fn adopt(&self, mut temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
+        let target = self.path(Shelf::Cache, &digest);
+        let rename = |temp: &Path| {
+            fs::rename(temp, &target).or_else(|_| {
+                target.parent().map_or(Ok(()), fs::create_dir_all)?;
+                fs::rename(temp, &target)
+            })
+        };
+        let facts = temp.place(|temp| rename(temp).map_err(DiskError::Unwritable))?;
+        self.verified.lock().insert(digest, Stamp::of(&facts));
+        Ok(DiskFile { file: temp.file(), len: facts.len(), verified: true, shelf: Shelf::Cache })
     }
 
-    /// Removes a file; one that is not there is removed already. Who has it open reads on.
+    /// Removes a file of the cache; one that is not there is removed already. Who has it open reads on.
     pub fn remove(&self, digest: &Sha256) -> Result<(), DiskError> {
         self.verified.lock().remove(digest);
-        match fs::remove_file(self.path(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::Unwritable(error)),
-            _ => Ok(()),
+        remove_file(&self.path(Shelf::Cache, digest))
+    }
+
+    /// Takes a damaged file out of its place, kept for a look: the cache's, if it has one. A private one is read first
+    /// and stays when it is as it should be: nobody's wrong idea of it moves what is owned. Tells whose was taken.
+    pub fn set_aside(&self, digest: &Sha256) -> Option<Shelf> {
+        self.verified.lock().remove(digest);
+        if self.path(Shelf::Cache, digest).symlink_metadata().is_ok() {
+            self.take_cached_away(digest);
+            return Some(Shelf::Cache);
+        }
+        let file = self.get_on(Shelf::Private, digest).ok()??;
+        if self.verify(digest, &file, |_| {}).unwrap_or(true) {
+            return None;
+        }
+        self.take_private_away(digest, Some(&file)).then_some(Shelf::Private)
+    }
+
+    /// Every whole file of the cache with its size; `each` returns whether to go on. Foreign names are passed over.
+    pub fn scan(&self, each: impl FnMut(Sha256, u64) -> bool) {
+        scan(&self.root.join("files"), each);
+    }
+
+    /// Every whole file of the private shelf, likewise.
+    pub fn scan_private(&self, each: impl FnMut(Sha256, u64) -> bool) {
+        scan(&self.root.join(PRIVATE), each);
+    }
+
+    /// Moves what is under a digest's name, and is no file, to the quarantine.
+    fn take_odd_away(&self, shelf: Shelf, digest: &Sha256) {
+        match shelf {
+            Shelf::Cache => self.take_cached_away(digest),
+            Shelf::Private => {
+                self.take_private_away(digest, None);
+            }
         }
     }
 
-    /// Takes a damaged file out of its place, kept for a look.
-    pub fn set_aside(&self, digest: &Sha256) {
-        self.verified.lock().remove(digest);
+    fn take_cached_away(&self, digest: &Sha256) {
         let quarantine = self.root.join("quarantine");
-        if fs::rename(self.path(digest), quarantine.join(digest.to_hex())).is_err() {
-            let _ = fs::remove_file(self.path(digest));
+        let path = self.path(Shelf::Cache, digest);
+        if fs::rename(&path, quarantine.join(digest.to_hex())).is_err() {
+            let _ = fs::remove_file(&path);
         }
-        let mut kept: Vec<_> = fs::read_dir(&quarantine).into_iter().flatten().flatten().collect();
+        let kept = fs::read_dir(&quarantine).into_iter().flatten().flatten();
+        let mut kept: Vec<_> = kept.filter(|entry| !private::is_kept(&entry.file_name())).collect();
         kept.sort_by_key(|entry| entry.metadata().and_then(|facts| facts.modified()).ok());
         let surplus = kept.len().saturating_sub(QUARANTINE_FILES_MAX);
         for entry in kept.iter().take(surplus) {
@@ -236,24 +322,16 @@ impl Disk {
         }
     }
 
-    /// Every whole file with its size; `each` returns whether to go on. Foreign names are passed over.
-    pub fn scan(&self, mut each: impl FnMut(Sha256, u64) -> bool) {
-        let files = self.root.join("files");
-        for directory in fs::read_dir(files).into_iter().flatten().flatten() {
-            for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
-                let (front, back) = (directory.file_name(), entry.file_name());
-                let hex = format!("{}{}", front.to_string_lossy(), back.to_string_lossy());
-                let Ok(digest) = Sha256::from_hex(&hex) else { continue };
-                let Ok(facts) = entry.metadata() else { continue };
-                if facts.is_file() && !each(digest, facts.len()) {
-                    return;
-                }
-            }
-        }
+    fn temp_path(&self) -> PathBuf {
+        self.root.join("tmp").join(self.next_temp.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    fn path(&self, digest: &Sha256) -> PathBuf {
-        path_of(&self.root.join("files"), digest)
+    fn path(&self, shelf: Shelf, digest: &Sha256) -> PathBuf {
+        let directory = match shelf {
+            Shelf::Cache => "files",
+            Shelf::Private => PRIVATE,
+        };
+        path_of(&self.root.join(directory), digest)
     }
 }
 
@@ -263,44 +341,37 @@ fn path_of(files: &Path, digest: &Sha256) -> PathBuf {
     files.join(front).join(back)
 }
 
-/// A file that is not whole yet; its drop removes it.
-pub struct TempFile {
-    file: Arc<File>,
-    path: Option<PathBuf>,
-    files: PathBuf,
-}
-
-impl TempFile {
-    pub fn file(&self) -> Arc<File> {
-        Arc::clone(&self.file)
-    }
-
-    pub fn write_at(&self, bytes: &[u8], at: u64) -> Result<(), DiskError> {
-        self.file.write_all_at(bytes, at).map_err(DiskError::Unwritable)
-    }
-
-    fn publish(mut self, digest: Sha256) -> Result<DiskFile, DiskError> {
-        let len = self.file.metadata().map_err(DiskError::Unwritable)?.len();
-        let Some(temp) = self.path.take() else { return Err(DiskError::Unwritable(io::ErrorKind::NotFound.into())) };
-        let target = path_of(&self.files, &digest);
-        let rename = || fs::rename(&temp, &target);
-        let renamed = rename().or_else(|_| {
-            target.parent().map_or(Ok(()), fs::create_dir_all)?;
-            rename()
-        });
-        if let Err(error) = renamed {
-            self.path = Some(temp);
-            return Err(DiskError::Unwritable(error));
+fn scan(shelf: &Path, mut each: impl FnMut(Sha256, u64) -> bool) {
+    for directory in fs::read_dir(shelf).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
+            let (front, back) = (directory.file_name(), entry.file_name());
+            let hex = format!("{}{}", front.to_string_lossy(), back.to_string_lossy());
+            let Ok(digest) = Sha256::from_hex(&hex) else { continue };
+            let Ok(facts) = entry.metadata() else { continue };
+            if facts.is_file() && !each(digest, facts.len()) {
+                return;
+            }
         }
-        Ok(DiskFile { file: Arc::clone(&self.file), len, verified: true })
     }
 }
 
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        if let Some(path) = self.path.take() {
-            let _ = fs::remove_file(path);
+fn remove_file(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::Unwritable(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory and those above it; only its owner looks into the private one.
+fn make_directory(path: &Path) -> io::Result<()> {
+    let mode = if path.ends_with(PRIVATE) { 0o700 } else { 0o777 };
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            DirBuilder::new().mode(mode).create(path)
         }
+        made => made,
     }
 }
 

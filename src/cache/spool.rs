@@ -62,8 +62,20 @@ impl Spool {
         }
     }
 
-    /// Gives the file its final name. Call [`Spool::verify`] first; `digest` is what it returned.
+    /// Waits until the disk has what was written: what [`Spool::publish_private`] would otherwise wait for. When that
+    /// fails the file is lost, and stays so. A call that may take long: hold no lock.
+    pub fn sync(&self) -> Result<(), DiskError> {
+        self.temp.sync()
+    }
+
+    /// Gives the file its final name in the cache. Call [`Spool::verify`] first; `digest` is what it returned.
     pub fn publish(self, disk: &Disk, digest: Sha256) -> Result<DiskFile, DiskError> {
         disk.adopt(self.temp, digest)
+    }
+
+    /// Gives the file its final name on the private shelf, where it outlives a loss of power. Call [`Spool::verify`]
+    /// first; `digest` is what it returned.
+    pub fn publish_private(self, disk: &Disk, digest: Sha256) -> Result<DiskFile, DiskError> {
+        disk.adopt_private(self.temp, digest)
     }
 }

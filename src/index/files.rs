@@ -6,7 +6,7 @@ use super::errors::{IndexError, failure};
 use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::page_of;
-use crate::cache::{DiskFile, Failure, Flight, Joined};
+use crate::cache::{DiskFile, Failure, Flight, Joined, Shelf};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
 use crate::names::{DistFilename, ProjectName, Sha256};
@@ -240,7 +240,8 @@ impl House {
         let total = flight.done().await.map_err(|why| file_error(facts, why))?;
         let file = flight.file().ok_or_else(|| file_error(facts, Failure::Vanished))?;
         let part = choose(ask, digest, Some(total));
-        let body = FileBody::disk(&DiskFile { file, len: total, verified: true }, chosen(&part, total));
+        let body =
+            FileBody::disk(&DiskFile { file, len: total, verified: true, shelf: Shelf::Cache }, chosen(&part, total));
         Ok(answer(facts, digest, total, part, body, tier))
     }
 

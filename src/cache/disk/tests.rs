@@ -49,7 +49,7 @@ fn damage_is_noticed_and_set_aside() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::open(root.path()).unwrap();
     let digest = put(&disk, b"hello");
-    let path = disk.path(&digest);
+    let path = disk.path(Shelf::Cache, &digest);
     fs::write(&path, b"hellO").unwrap();
     let file = disk.get(&digest).unwrap().unwrap();
     assert!(!file.verified, "a file that changed under us still counts as verified");
