@@ -179,10 +179,10 @@ class Sidewheel(Process):
             last = used
 
 
-def wrk(url, seconds, core):
+def wrk(url, seconds, core, header=None):
     """Requests, requests a second and the 99th percentile (ms) of a keep-alive GET with 16 connections."""
     command = ["taskset", "-c", str(core), "wrk", "-t1", "-c16", f"-d{seconds}s", "--latency"]
-    command += ["-H", f"Accept: {PIP_ACCEPT}", "-H", "Accept-Encoding: identity", url]
+    command += ["-H", f"Accept: {PIP_ACCEPT}", "-H", "Accept-Encoding: identity", *(["-H", header] if header else []), url]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in text or "Socket errors" in text:
         raise SystemExit(f"wrk saw failures:\n{text}")

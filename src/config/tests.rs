@@ -33,6 +33,9 @@ fn has_defaults() {
     assert_eq!((mirror.upstream.as_str(), mirror.credentials.as_ref()), (public_index::SIMPLE_URL, None));
     let origins: Vec<_> = mirror.file_origins.iter().map(ToString::to_string).collect();
     assert_eq!(origins, [public_index::FILE_ORIGIN]);
+    let owners = &config.owners;
+    assert_eq!((owners.root_password_file.clone(), owners.anyone_makes_users), (None, false));
+    assert_eq!((owners.upload_bytes_max, owners.push_origins.len()), (1 << 30, 0));
     assert_eq!(from_file(""), Ok(config));
 }
 
@@ -77,8 +80,13 @@ fn flags_win_over_environment_over_file() {
         log_format: Some("json".to_owned()),
         public_url: Some("https://pypi.example:8443".to_owned()),
         allowed_hosts: list("Wheels.example"),
+        root_password_file: Some("~/secret".to_owned()),
+        user_creation: Some("anyone".to_owned()),
+        upload_max: Some("2GB".to_owned()),
     };
     let config = Config::load(file, &env, &flags).unwrap();
+    assert_eq!(config.owners.root_password_file, Some(PathBuf::from("/home/a/secret")));
+    assert_eq!((config.owners.anyone_makes_users, config.owners.upload_bytes_max), (true, 2_000_000_000));
     assert_eq!(config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:4"]);
     assert_eq!(config.server.host_names(), ["wheels.example", "pypi.example:8443"]);
     assert_eq!(config.server.log_format, LogFormat::Json);
@@ -230,6 +238,9 @@ fn the_example_is_right() {
     assert_eq!(config.server.listen, default.server.listen);
     assert_eq!(config.server.log_format, default.server.log_format);
     assert_eq!(config.upstream, default.upstream);
+    // Where "none" is the default, an example is shown.
+    let owners = OwnersConfig { push_origins: Vec::new(), root_password_file: None, ..config.owners.clone() };
+    assert_eq!(owners, default.owners);
     let sizes = |config: &Config| (config.cache.memory_bytes, config.cache.disk_bytes);
     assert_eq!(sizes(&config), sizes(&default));
     assert_eq!(

@@ -39,7 +39,9 @@ impl Marks {
 
     /// The stage itself is gone.
     pub fn gone(&self) {
-        self.0.iter().for_each(|mark| drop(mark.fetch_add(1, Ordering::AcqRel)));
+        for mark in &self.0 {
+            mark.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     fn read(&self, lane: usize) -> u64 {

@@ -42,6 +42,8 @@ pub struct FileAnswer {
     pub part: RangeAnswer,
     pub body: FileBody,
     pub tier: Tier,
+    /// The client is to fetch it from there itself (`mirror_use_external_urls`); nothing else of the answer counts.
+    pub elsewhere: Option<Url>,
 }
 
 /// What the page of a project says of one file.
@@ -162,6 +164,11 @@ impl House {
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
         }
         let here = digest.is_some_and(|digest| self.disk.has(&digest));
+        if mirror.rules.external_urls && !here {
+            let elsewhere = Some(facts.url.clone());
+            let nothing = answer(&facts, None, 0, RangeAnswer::Whole, FileBody::empty(), Tier::Miss);
+            return Ok(FileAnswer { elsewhere, ..nothing });
+        }
         // A digest that we computed is that of the bytes we had; what comes now may be others.
         let stated = facts.sha256;
         if self.offline && !here {
@@ -426,7 +433,7 @@ pub(super) fn answer(
     body: FileBody,
     tier: Tier,
 ) -> FileAnswer {
-    FileAnswer { total, digest, modified: facts.modified, part, body, tier }
+    FileAnswer { total, digest, modified: facts.modified, part, body, tier, elsewhere: None }
 }
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {

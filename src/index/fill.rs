@@ -4,7 +4,7 @@ use super::files::{FileFacts, KnownFile};
 use super::keys::{FileKey, FlightKey, Key, Value};
 use super::mirror::Mirror;
 use super::writer::Writer;
-use crate::cache::{Failure, Leader, Spool, SpoolError};
+use crate::cache::{Failure, Leader, Shelf, Spool, SpoolError};
 use crate::metrics::Event;
 use crate::names::{DistKind, Sha256};
 use crate::upstream::{ByteRange, FetchError, FileFetch, FileStatus};
@@ -113,13 +113,20 @@ impl House {
         }
     }
 
-    /// Takes a damaged file out of the cache and out of the books.
+    /// Takes a damaged file out of its place, and what the cache had out of the books.
     pub(super) async fn set_aside(&self, digest: &Sha256) {
         self.metrics.happened(Event::FileDamaged);
-        tracing::error!(%digest, "a file in the cache is damaged; it is set aside and fetched again");
         let (disk, gone) = (Arc::clone(&self.disk), *digest);
-        let _ = tokio::task::spawn_blocking(move || disk.set_aside(&gone)).await;
-        self.forget_blobs(&[*digest]).await;
+        match tokio::task::spawn_blocking(move || disk.set_aside(&gone)).await {
+            Ok(Some(Shelf::Private)) => {
+                tracing::error!(%digest, "an uploaded file is damaged; it is set aside: restore it from a backup");
+            }
+            Ok(Some(Shelf::Cache)) => {
+                tracing::error!(%digest, "a file in the cache is damaged; it is set aside and fetched again");
+                self.forget_blobs(&[*digest]).await;
+            }
+            Ok(None) | Err(_) => {}
+        }
     }
 
     /// One transfer from upstream into a verified spool, with one retry by range when upstream breaks off.

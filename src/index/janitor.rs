@@ -1,6 +1,6 @@
 use super::House;
 use super::files::KnownFile;
-use crate::cache::{DiskError, Failure};
+use crate::cache::{DiskError, Failure, Shelf};
 use crate::metrics::Event;
 use crate::names::Sha256;
 use parking_lot::Mutex;
@@ -173,7 +173,7 @@ impl House {
                 true
             });
             let lost: Vec<_> =
-                known.into_iter().filter(|digest| !found.contains(digest) && !disk.has(digest)).collect();
+                known.into_iter().filter(|digest| !found.contains(digest) && !disk.has_on(Shelf::Cache, digest)).collect();
             (strangers, lost)
         };
         let Ok((strangers, lost)) = tokio::task::spawn_blocking(scan).await else { return };

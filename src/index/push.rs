@@ -89,12 +89,21 @@ impl House {
             };
             publications.push(Publication { release, file: row, volatile: to.volatile() });
         }
-        let done = self.private.publish_all(&publications).await?;
-        let unreferenced = match done {
-            PublishedAll::Stored { unreferenced, .. } => unreferenced,
-            PublishedAll::Conflict { filename } => {
-                let sentence = format!("{filename} already exists in non-volatile index");
-                return Err(IndexError::Conflict(sentence));
+        let unreferenced = match self.private.publish_all(&publications).await {
+            Ok(PublishedAll::Stored { unreferenced, .. }) => unreferenced,
+            refused => {
+                let digests = |publication: &Publication| {
+                    let file = &publication.file;
+                    [Some(file.sha256), file.metadata.map(|(digest, _)| digest)].into_iter().flatten()
+                };
+                self.disown(publications.iter().flat_map(digests).collect()).await;
+                return Err(match refused {
+                    Ok(PublishedAll::Conflict { filename }) => {
+                        IndexError::Conflict(format!("{filename} already exists in non-volatile index"))
+                    }
+                    Ok(PublishedAll::Stored { .. }) => IndexError::Lost,
+                    Err(why) => why.into(),
+                });
             }
         };
         to.changed(&ask.project);

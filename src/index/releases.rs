@@ -268,6 +268,7 @@ impl House {
             return if there.sha256 == sha256 { Ok(Stored::Identical) } else { Err(conflict()) };
         }
         let disk = Arc::clone(&self.disk);
+        let named: Vec<Sha256> = [sha256].into_iter().chain(metadata.as_ref().map(|(digest, _)| *digest)).collect();
         let adopted = tokio::task::spawn_blocking(move || {
             spool.publish_private(&disk, sha256)?;
             if let Some((digest, spool)) = metadata {
@@ -275,16 +276,36 @@ impl House {
             }
             Ok::<_, DiskError>(())
         });
-        adopted.await.map_err(|_| IndexError::Lost)??;
-        match self.private.publish(&publication).await? {
-            Published::Stored { unreferenced, .. } => {
+        let published = match adopted.await {
+            Ok(Ok(())) => self.private.publish(&publication).await.map_err(IndexError::from),
+            Ok(Err(why)) => Err(why.into()),
+            Err(_) => Err(IndexError::Lost),
+        };
+        match published {
+            Ok(Published::Stored { unreferenced, .. }) => {
                 entry.changed(&publication.file.project);
                 self.unreferenced(unreferenced).await;
                 Ok(Stored::New)
             }
-            Published::Identical => Ok(Stored::Identical),
-            Published::Conflict => Err(conflict()),
+            Ok(Published::Identical) => Ok(Stored::Identical),
+            Ok(Published::Conflict) => {
+                self.disown(named).await;
+                Err(conflict())
+            }
+            Err(why) => {
+                self.disown(named).await;
+                Err(why)
+            }
         }
+    }
+
+    /// Takes bytes that were named for rows which did not come to be off the disk, unless other rows have them; the
+    /// caller holds the shelf's lock.
+    pub(super) async fn disown(&self, mut digests: Vec<Sha256>) {
+        // When the database does not say, they stay: better an orphan than a row without its bytes.
+        let Ok(referred) = self.private.digests().await else { return };
+        digests.retain(|digest| !referred.contains(digest));
+        self.unreferenced(digests).await;
     }
 
     /// Sees to it that the bytes are on the disk, before anybody waits for a lock.

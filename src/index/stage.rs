@@ -9,10 +9,10 @@ use super::mirror::Mirror;
 use super::pages::{PageAnswer, PageAsk, from_memory, page_of};
 use super::render::{PagePart, RenderedPage};
 use super::releases::Address as _;
-use crate::cache::DiskFile;
+use crate::cache::{DiskFile, Shelf};
 use crate::http::RangeAnswer;
 use crate::metrics::Tier;
-use crate::names::{IndexName, ProjectName, Sha256};
+use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
 use crate::rules::{self, Sources};
 use crate::simple::{CoreMetadata, File, ProjectPage, RequiresPython, Yanked};
 use crate::store::{FileRow, Rel, ReleaseRow};
@@ -131,12 +131,12 @@ impl House {
         versions.sort_by_cached_key(|version| super::releases::version_key(version));
         page.versions = Some(versions);
         let released = files.iter().filter(|file| file.rel == Rel::Releasefile);
-        page.files = released.map(|row| self.file_of_stage(stage, row)).collect();
+        page.files = released.filter_map(|row| self.file_of_stage(stage, row)).collect();
         page
     }
 
-    fn file_of_stage(&self, stage: &IndexName, row: &FileRow) -> File {
-        let mut file = File::new(row.filename.clone(), String::new());
+    fn file_of_stage(&self, stage: &IndexName, row: &FileRow) -> Option<File> {
+        let mut file = File::new(DistFilename::parse(&row.filename).ok()?, String::new());
         file.sha256 = Some(row.sha256);
         file.size = Some(row.size);
         file.upload_time = Some(super::stamps::upload_time(row.uploaded));
@@ -154,7 +154,7 @@ impl House {
         if let (Some(base), Some(_)) = (&self.public_url, &row.attestations) {
             file.provenance = Some(format!("{base}/{stage}/{}.provenance", file.path()).into());
         }
-        file
+        Some(file)
     }
 
     /// The journey of a file asked of a stage: its own, those of its bases, then the mirrors that the rules let it ask.
@@ -300,13 +300,17 @@ impl House {
         let disk = self.whole_private(&digest, size, &name()).await?;
         let part = choose(ask, Some(digest), Some(disk.len));
         let body = FileBody::disk(&disk, chosen(&part, disk.len));
-        Ok(FileAnswer { total: disk.len, digest: Some(digest), modified: None, part, body, tier: Tier::Disk })
+        Ok(FileAnswer { total: disk.len, digest: Some(digest), modified: None, part, body, tier: Tier::Disk, elsewhere: None })
     }
 
     /// A file of ours, verified once in this run before the first byte leaves; a damaged one is set aside.
     pub(super) async fn whole_private(&self, digest: &Sha256, size: u64, name: &str) -> Result<DiskFile, IndexError> {
         let damaged = || IndexError::Damaged(name.to_owned());
-        let file = self.disk.get(digest)?.ok_or_else(damaged)?;
+        let file = match self.disk.get_on(Shelf::Private, digest)? {
+            Some(file) => file,
+            // On its way into an index of ours.
+            None => self.disk.get(digest)?.ok_or_else(damaged)?,
+        };
         if file.verified && file.len == size {
             return Ok(file);
         }
@@ -339,6 +343,7 @@ impl House {
             part: RangeAnswer::Whole,
             body: FileBody::disk(&disk, 0..disk.len),
             tier: Tier::Disk,
+            elsewhere: None,
         })
     }
 

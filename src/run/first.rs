@@ -2,7 +2,7 @@ use super::{RunError, open_data, open_index, say};
 use crate::auth::random_password;
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
-use crate::index::Index;
+use crate::index::{Index, IndexError};
 use crate::metrics::Metrics;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -40,7 +40,7 @@ pub(super) async fn see_to_root(config: &Config, index: &Index) -> Result<(), Ru
         index.first_password(&given(path)?).await?;
         return Ok(());
     }
-    let password = random_password()?;
+    let password = random_password().map_err(IndexError::from)?;
     let path = config.cache.data.join(PASSWORD_FILE);
     // Written first: a password that nobody can read must not be set.
     match write(&path, &password) {

@@ -67,6 +67,9 @@ impl Default for Timeouts {
     }
 }
 
+/// What some address of ours knows; PUSH is devpi's own.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PUSH"];
+
 /// Takes a request to its journey and makes an answer of what comes back.
 pub struct Handler {
     parts: HandlerParts,
@@ -132,6 +135,10 @@ impl Handler {
         }
         if http::fetch_site(facts.fetch_facts()) == CrossSite::Refused {
             return refuse(Status(403), "pages of other sites may not use this server", json);
+        }
+        if !METHODS.contains(&facts.method) {
+            let reply = Reply::error(Status(405), Kind::Other, "this method is not answered here", json);
+            return reply.line("Allow", "GET, HEAD");
         }
         if facts.target.len() > http::TARGET_BYTES_MAX {
             return refuse(Status(414), "the request target is too long", json);

@@ -1,4 +1,4 @@
-use super::api::Openness;
+use super::api::{Openness, found};
 use super::handler::{Handler, Request, failed};
 use super::reply::{Body, Reply, Status};
 use crate::http::{self, Encoding, Field, FileWhat, Format, IndexRef, Negotiated, Query, RangeAnswer};
@@ -239,7 +239,10 @@ fn file_reply(
     pinned: bool,
     openness: Openness,
 ) -> Reply {
-    let FileAnswer { total, digest, modified, part, body, tier } = answer;
+    let FileAnswer { total, digest, modified, part, body, tier, elsewhere } = answer;
+    if let Some(url) = elsewhere {
+        return found(url.as_str());
+    }
     let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
     let facts = request.facts;
     let (none_match, since) = (facts.get(Field::IfNoneMatch), facts.get(Field::IfModifiedSince));

@@ -2,6 +2,7 @@ use super::reply::{Reply, Status};
 use crate::cache::{DiskError, Failure};
 use crate::index::IndexError;
 use crate::metrics::Kind;
+use crate::store::{StoreError, Trouble};
 use crate::upload::UploadError;
 use crate::upstream::FetchError;
 
@@ -60,6 +61,14 @@ pub fn upload(error: &UploadError, json: bool) -> Reply {
     Reply::error(status, Kind::Other, &sentence, json)
 }
 
+fn store_status(why: &StoreError) -> Status {
+    match why.trouble() {
+        Trouble::Full => Status(507),
+        Trouble::ReadOnly | Trouble::Busy => Status(503),
+        Trouble::Other => Status(500),
+    }
+}
+
 /// A full disk is a state that passes (RFC 4918 §11.5).
 fn disk_status(why: &DiskError) -> Status {
     match why {
@@ -92,7 +101,7 @@ fn status(error: &IndexError) -> (Status, Loud) {
         IndexError::BadPage { .. } | IndexError::NotAsked(..) => (Status(502), Loud::Upstream),
         IndexError::Upstream { why, .. } => (fetch_status(why), Loud::Upstream),
         IndexError::File { why, .. } => (file_status(*why), Loud::Upstream),
-        IndexError::Store(_) => (Status(500), Loud::Error),
+        IndexError::Store(why) => (store_status(why), Loud::Error),
         IndexError::Disk(why) => (disk_status(why), Loud::Error),
         IndexError::Lost => (Status(503), Loud::Error),
     }

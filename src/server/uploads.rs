@@ -1,4 +1,3 @@
-use super::api::body_failed;
 use super::handler::{Handler, Request};
 use super::incoming::Incoming;
 use super::reply::{Reply, Status};

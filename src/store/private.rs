@@ -40,13 +40,16 @@ pub struct Private {
     turns: Turns,
 }
 
+/// The database's file in the data directory.
+pub const PRIVATE_FILE: &str = "private.db";
+
 /// A larger database is not read through when it is opened, in bytes: a start must not take seconds.
 const CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 impl Private {
     /// Opens or makes the database in `data`.
     pub async fn open(data: &Path) -> Result<Self, StoreError> {
-        let path = data.join("private.db");
+        let path = data.join(PRIVATE_FILE);
         // Made here, not by SQLite, so that only its owner reads the hashes in it; SQLite's other files take after it.
         let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
         let len = made.and_then(|file| file.metadata()).map_err(|why| StoreError::open_private(&path, why))?.len();
@@ -68,7 +71,7 @@ impl Private {
 
     /// Opens the database of a data directory that cannot be written, to read what is there.
     pub async fn open_read_only(data: &Path) -> Result<Self, StoreError> {
-        let path = data.join("private.db");
+        let path = data.join(PRIVATE_FILE);
         let failed = |why: &dyn std::fmt::Display| StoreError::open_private(&path, why);
         let len = fs::metadata(&path).map_err(|why| failed(&why))?.len();
         // Immutable: SQLite needs no lock and no shared memory file, neither of which could be made. But it reads past

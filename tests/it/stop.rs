@@ -160,6 +160,7 @@ fn server_at(house: &House, listen: &Listen) -> Result<Server, ListenError> {
         default_index: IndexName::parse("root/pypi").unwrap(),
         public_url: None,
         page_max_age: 600,
+        upload_bytes_max: 1 << 20,
         connections_max: 16,
         timeouts: Timeouts::default(),
     });

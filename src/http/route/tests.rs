@@ -37,6 +37,17 @@ fn format(target: &str) -> Option<String> {
 #[test]
 fn finds_every_place() {
     let pypi = || index("root/pypi");
+    let info = |name: &str, normalised, slash| Route::ProjectInfo {
+        index: pypi(),
+        name: project(name),
+        spelling: Spelling { normalised, slash },
+    };
+    let version = |version: &str, slash| Route::VersionInfo {
+        index: pypi(),
+        name: project("a-b"),
+        version: version.to_owned(),
+        spelling: Spelling { normalised: true, slash },
+    };
     for (target, expected) in [
         ("/", Route::Root),
         ("//", Route::Root),
@@ -55,6 +66,13 @@ fn finds_every_place() {
         ("/ren%C3%A9", Route::User(user("rené"))),
         ("/root/pypi", Route::Index { index: pypi(), slash: false }),
         ("/root/pypi/", Route::Index { index: pypi(), slash: true }),
+        ("/+login", Route::Login),
+        ("/root/pypi/A.b", info("a-b", false, false)),
+        ("/root/pypi/a-b/", info("a-b", true, true)),
+        ("/root/pypi/a-b/1.0", version("1.0", false)),
+        ("/root/pypi/a-b/1%2B0/", version("1+0", true)),
+        ("/root/pypi/a-b/refresh", version("refresh", false)),
+        ("/root/pypi/+simple/a.B/refresh", Route::Refresh { index: pypi(), name: project("a-b") }),
         ("/root/pypi/+simple/", Route::ProjectList { index: named("root/pypi") }),
         ("/root/pypi/%2bsimple/", Route::ProjectList { index: named("root/pypi") }),
         ("/simple/", Route::ProjectList { index: IndexRef::Default }),
@@ -152,8 +170,10 @@ fn finds_nothing_here() {
         "/+simple/",
         "/root/+simple/",
         "/root/pypi/+nothing",
-        "/root/pypi/project",
-        "/root/pypi/project/1.0",
+        "/root/pypi/-bad-",
+        "/root/pypi/project/1%2B0%20x",
+        "/root/pypi/+f/refresh",
+        "/root/pypi/project/1.0/more",
         "/root/pypi/+simple/-bad-/",
         "/root/pypi/+simple/b%C3%A4d/",
         "/root/pypi/+simple/a%20b/",
@@ -273,7 +293,7 @@ fn reads_the_format() {
         ("", None),
         ("?", None),
         ("?x=y", None),
-        ("?format", None),
+        ("?format", Some("")),
         ("?format=", Some("")),
         ("?format=a/b.v1+json", Some("a/b.v1+json")),
         ("?format=a/b.v1%2Bjson", Some("a/b.v1+json")),

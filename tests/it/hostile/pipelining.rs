@@ -79,7 +79,7 @@ async fn long_pipelines_stay_in_step() {
         let paths = choices.iter().map(|choice| match choice % 6 {
             0..=2 => format!("/simple/{}/", PROJECTS[usize::from(choice % 6)]),
             3 => file.clone(),
-            4 => format!("/nowhere/{choice}/at/all"),
+            4 => format!("/nowhere/{choice}/at/all/of/it"),
             _ => format!("/simple/No.{choice}"),
         });
         let paths: Vec<_> = paths.collect();
