@@ -5,7 +5,7 @@
 mod first;
 mod tokens;
 
-use crate::auth::Auth;
+use crate::auth::{Auth, AuthError};
 use crate::cache::{Disk, LockError, Space};
 use crate::cli::{Command, Options};
 use crate::clock::Clock;
@@ -71,6 +71,8 @@ enum RunError {
     Listen(#[from] ListenError),
     #[error("{0}")]
     Index(#[from] IndexError),
+    #[error("{0}")]
+    Auth(#[from] AuthError),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -205,7 +207,7 @@ async fn open_index(
         store,
         private,
         disk,
-        auth: Auth::new(clock.clone()),
+        auth: Auth::new(clock.clone())?,
         mirrors,
         maker: MirrorMaker { clients, page_timeout: config.upstream.page_timeout, ttl_ms },
         user_creation: match config.owners.anyone_makes_users {

@@ -1,9 +1,9 @@
 use super::House;
 use super::catalog::Catalog;
 use super::errors::IndexError;
-use crate::auth::{Checked, NewToken, Token};
+use crate::auth::{AuthError, Checked, NewToken, TokenId, parse_token, same_hash};
 use crate::config::Secret;
-use crate::names::{IndexName, UserName};
+use crate::names::{IndexName, Sha256, UserName};
 use crate::rules::{self, Action, Scope, Subject, Verdict};
 use crate::store::{Private, TokenRow, UserRow};
 use serde_json::{Map, Value};
@@ -27,9 +27,6 @@ const FACTS_IGNORED: [&str; 4] = ["indexes", "username", "created", "modified"];
 
 /// Longest text of one fact about a user, in bytes.
 const FACT_BYTES_MAX: usize = 64 * 1024;
-
-/// Longest password, in bytes; argon2 would take more, nobody types it.
-const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Users at most: each is held in memory.
 const USERS_MAX: usize = 100_000;
@@ -60,13 +57,13 @@ pub struct TokenWish {
 impl House {
     /// Who asks. A claim that is not proved is nobody: public things are for everybody (devpi's behaviour).
     pub(super) async fn authenticate(&self, claim: &Claim, peer: Option<IpAddr>) -> Result<Subject, IndexError> {
-        let print = self.auth.fingerprint(&claim.user, &claim.secret);
+        let print = self.auth.fingerprint(&claim.user, claim.secret.expose());
         if let Some(subject) = self.auth.remembered(&print) {
             return Ok(subject);
         }
         let begun = self.auth.begin();
-        let (subject, until) = match Token::parse(claim.secret.expose()) {
-            Some(token) => self.by_token(claim, &token, peer).await?,
+        let (subject, until) = match parse_token(claim.secret.expose()) {
+            Some((id, hash)) => self.by_token(claim, &id, &hash, peer).await?,
             None => (self.by_password(claim, peer).await?, None),
         };
         if subject != Subject::Anonymous {
@@ -79,9 +76,6 @@ impl House {
         let name = UserName::parse(&claim.user).ok();
         let user = name.as_ref().and_then(|name| self.catalog().users.get(name).cloned());
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
-        if claim.secret.expose().len() > PASSWORD_BYTES_MAX {
-            return Ok(Subject::Anonymous);
-        }
         match (self.auth.check(&claim.user, peer, &claim.secret, stored).await, user) {
             (Checked::Right, Some(user)) => Ok(Subject::User { name: user.name, scope: Scope::Everything }),
             (Checked::Right | Checked::Wrong, _) => Ok(Subject::Anonymous),
@@ -93,12 +87,13 @@ impl House {
     async fn by_token(
         &self,
         claim: &Claim,
-        token: &Token,
+        id: &TokenId,
+        hash: &Sha256,
         peer: Option<IpAddr>,
     ) -> Result<(Subject, Option<u64>), IndexError> {
-        self.auth.may_try(&claim.user, peer).map_err(IndexError::TooManyAttempts)?;
-        let row = self.private.token(token.id()).await?.filter(|row| {
-            token.agrees_with(&row.hash)
+        self.auth.may_try(&claim.user, peer).map_err(|wait| IndexError::TooManyAttempts(wait.seconds))?;
+        let row = self.private.token(&id.to_string()).await?.filter(|row| {
+            same_hash(&row.hash, hash)
                 && (claim.user == TOKEN_USER || claim.user == row.user.as_str())
                 && row.expires.is_none_or(|expires| self.clock.unix() < expires)
                 && self.catalog().users.contains_key(&row.user)
@@ -128,7 +123,7 @@ impl House {
     async fn new_login(&self, user: &UserName) -> Result<Login, IndexError> {
         let (token, now) = (NewToken::login()?, self.clock.unix());
         let row = TokenRow {
-            id: token.id,
+            id: token.id.to_string(),
             hash: token.hash,
             user: user.clone(),
             login: true,
@@ -147,7 +142,7 @@ impl House {
     /// An old server may have hashed the password more weakly than we do.
     async fn upgrade_password(&self, name: &UserName, claim: &Claim) {
         let weak = |user: &UserRow| user.password.as_deref().is_some_and(crate::auth::is_weaker_than_ours);
-        if Token::parse(claim.secret.expose()).is_some() || !self.catalog().users.get(name).is_some_and(weak) {
+        if parse_token(claim.secret.expose()).is_some() || !self.catalog().users.get(name).is_some_and(weak) {
             return;
         }
         let Ok(hash) = self.auth.hash(&claim.secret).await else { return };
@@ -297,10 +292,10 @@ impl House {
         if password.is_empty() {
             return Err(IndexError::Invalid("a password cannot be empty".to_owned()));
         }
-        if password.len() > PASSWORD_BYTES_MAX {
-            return Err(IndexError::Invalid(format!("a password has at most {PASSWORD_BYTES_MAX} bytes")));
+        match self.auth.hash(&Secret::new(password.to_owned())).await {
+            Err(why @ AuthError::TooLong) => Err(IndexError::Invalid(why.to_string())),
+            hashed => Ok(hashed?),
         }
-        Ok(self.auth.hash(&Secret::new(password.to_owned())).await?)
     }
 }
 
@@ -314,7 +309,7 @@ pub async fn make_token(private: &Private, now: u64, wish: TokenWish) -> Result<
     }
     let token = NewToken::scoped()?;
     let row = TokenRow {
-        id: token.id,
+        id: token.id.to_string(),
         hash: token.hash,
         user: wish.user,
         login: false,

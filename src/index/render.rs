@@ -5,7 +5,7 @@ use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
-use crate::names::{DistFilename, IndexName, Sha256};
+use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
 use crate::simple::{self, CoreMetadata, ProjectPage};
 use crate::rules;
 use crate::store::{DocumentKind, MetadataRow};
@@ -176,7 +176,8 @@ fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Option<u64>) {
         [(index, page)] if *index == document.index => &**page,
         pages => {
             let pages: Vec<_> = pages.iter().map(|(index, page)| (index.clone(), &**page)).collect();
-            merged = rules::merge(&document.index, &document.name, &pages);
+            let Ok(project) = ProjectName::parse(&document.name) else { return (Vec::new(), None) };
+            merged = rules::merge(&document.index, &project, &pages);
             &merged
         }
     };

@@ -80,6 +80,7 @@ impl Files {
             gpg_sig: draft.gpg_sig,
             provenance: draft.provenance,
             extra: draft.extra,
+            home: None,
         })
     }
 }

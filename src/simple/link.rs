@@ -111,6 +111,14 @@ pub(super) fn directory(url: &str) -> String {
 
 /// Writes a path of [`File::path`](super::File::path) for use in a URL: each segment escaped, `+f` and `+e` left raw.
 pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File) {
+    if let Some(home) = &file.home {
+        // Every index lies two levels below the top.
+        out.extend_from_slice(b"../../");
+        for part in [home.user(), home.index()] {
+            utf8_percent_encode(part, &SEGMENT).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+            out.push(b'/');
+        }
+    }
     match &file.sha256 {
         Some(sha256) => {
             out.extend_from_slice(b"+f/");

@@ -115,7 +115,7 @@ impl House {
             store: Store::open(data.path()).await.unwrap(),
             private: Private::open(data.path()).await.unwrap(),
             disk: Disk::open(data.path()).unwrap(),
-            auth: Auth::new(clock.clone()),
+            auth: Auth::new(clock.clone()).unwrap(),
             mirrors,
             maker: MirrorMaker {
                 clients: clients.clone(),
