@@ -6,6 +6,7 @@
 //! Must not know: Pingora, sockets, files, the database, the clock; nothing here waits, reads or writes.
 
 mod condition;
+mod credentials;
 mod encoding;
 mod format;
 mod head;
@@ -16,6 +17,7 @@ mod route;
 mod site;
 
 pub use condition::{CacheDirectives, cache_directives, if_range, not_modified};
+pub use credentials::credentials;
 pub use encoding::{Encoding, encoding};
 pub use format::{Format, Negotiated, negotiate, wants_plain_json};
 pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFacts, check_head};
