@@ -1,6 +1,6 @@
 use crate::http::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -146,13 +146,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
 
     /// The pieces as a stream.
     pub fn pieces(&mut self) -> impl Stream<Item = Result<Bytes, IncomingError>> + Send + use<'_, 'a, S> {
-        futures_util::stream::unfold(self, |incoming| async move {
+        let pieces = futures_util::stream::unfold(self, |incoming| async move {
             match incoming.next().await {
                 Ok(None) => None,
                 Ok(Some(piece)) => Some((Ok(piece), incoming)),
                 Err(why) => Some((Err(why), incoming)),
             }
-        })
+        });
+        // Readers of forms ask once more after the end.
+        pieces.fuse()
     }
 
     /// A line without its end, which is CR LF.

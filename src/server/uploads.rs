@@ -21,11 +21,20 @@ impl From<IndexError> for Refused {
     }
 }
 
+impl From<upload::Refusal> for Refused {
+    fn from(why: upload::Refusal) -> Self {
+        Self::Upload(why.into())
+    }
+}
+
 impl From<UploadError> for Refused {
     fn from(why: UploadError) -> Self {
         Self::Upload(why)
     }
 }
+
+/// What a form may hold beside its file, in bytes; a body that states more than both is not read at all.
+const FIELDS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// devpi's words for bytes that were there already.
 const IDENTICAL: &str = "Upload of identical file to non volatile index.";
@@ -71,8 +80,8 @@ impl Handler {
         self.index().may_upload(&subject, index)?;
         let limits = Limits { content_bytes_max: self.upload_bytes_max() };
         let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
-        if let Some(stated) = body.stated() {
-            limits.allow(stated)?;
+        if body.stated().is_some_and(|stated| stated > limits.content_bytes_max.saturating_add(FIELDS_BYTES_MAX)) {
+            return Err(UploadError::TooLarge { what: "the upload", limit: limits.content_bytes_max }.into());
         }
         let form = upload::receive(body.pieces(), content_type, self.index().disk(), limits).await?;
         // To the end, so that the connection can go on.
@@ -113,7 +122,7 @@ impl Handler {
                 Ok(self.index().publish_docs(subject, index, docs).await?)
             }
             Action::Submit => {
-                let checked = upload::check_submit(form)?;
+                let checked = upload::check_submit(&form)?;
                 let release = NewRelease {
                     project: checked.project,
                     display_name: checked.display_name,

@@ -127,7 +127,11 @@ mod tests {
     #[test]
     fn takes_what_belongs_to_the_release() {
         for (raw, project, version) in [
-            ("zope.interface-7.2-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "zope.interface", "7.2"),
+            (
+                "zope.interface-7.2-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "zope.interface",
+                "7.2",
+            ),
             ("Hello_Pkg-1.0-py2.py3-none-any.whl", "hello-pkg", "1.0.0"),
             ("a-1!2.0+local.1-py3-none-any.whl", "a", "1!2.0+local-1"),
             ("a-2004d-py3-none-any.whl", "a", "2004d"),

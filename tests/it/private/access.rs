@@ -21,12 +21,12 @@ async fn a_protected_index_is_401_for_nobody_and_403_for_others_and_never_404() 
     let bases = ["/alice/secret", "/bob/top"];
     for base in bases {
         for way in ["/+simple/demo/", "/+simple/none/", "/+simple/", "", "/demo", "/demo/1.0"] {
-            for (auth, status) in [(None, 401), (Some(("alice", "wrong")), 401)] {
-                let answer = house.get_as(&format!("{base}{way}"), auth, &[]).await;
-                assert_eq!(answer.status, status, "{base}{way} {auth:?}");
-                assert!(answer.header("www-authenticate").starts_with("Basic realm="));
-            }
+            let answer = house.get_as(&format!("{base}{way}"), None, &[]).await;
+            assert_eq!(answer.status, 401, "{base}{way}");
+            assert!(answer.header("www-authenticate").starts_with("Basic realm="));
         }
+        let wrong = house.get_as(&format!("{base}/+simple/demo/"), Some(("alice", "wrong")), &[]).await;
+        assert_eq!(wrong.status, 401, "{base}");
     }
     for way in ["/+simple/demo/", "/+simple/none/", "", "/demo"] {
         assert_eq!(house.get_as(&format!("/alice/secret{way}"), BOB, &[]).await.status, 403, "{way}");

@@ -55,7 +55,7 @@ async fn only_root_makes_users_unless_told_otherwise() {
         assert_eq!(made.status, status, "{auth:?}: {}", made.text());
     }
     for (name, body) in [
-        ("simple", json!({ "password": "x" })),
+        ("pypi", json!({ "password": "x" })),
         ("dave", json!({})),
         ("dave", json!({ "password": "" })),
         ("dave", json!({ "password": "x", "shoe": 1 })),
