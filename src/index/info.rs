@@ -123,8 +123,8 @@ fn stage_info(stage: &IndexName, release: ReleaseRow, files: &[FileRow]) -> Vers
     let mut metadata = release.metadata;
     metadata.entry("name").or_insert_with(|| release.project.as_str().into());
     metadata.entry("version").or_insert_with(|| release.version.clone().into());
-    let mut links: Vec<_> = files.iter().filter(|file| file.version == release.version).collect();
-    links.sort_by_key(|file| (file.uploaded, file.filename.clone()));
+    // In the order in which they came.
+    let links: Vec<_> = files.iter().filter(|file| file.version == release.version).collect();
     let yanked: Vec<_> = links.iter().filter(|file| file.rel == Rel::Releasefile).map(|f| &f.yanked).collect();
     if let [Some(reason), ..] = yanked.as_slice()
         && yanked.iter().all(|yanked| yanked.is_some())
