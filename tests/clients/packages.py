@@ -28,16 +28,16 @@ FILES = {{
 }}
 def get_requires_for_build_wheel(config_settings=None):
     return []
-def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    os.makedirs(os.path.join(directory, INFO))
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    os.makedirs(os.path.join(metadata_directory, INFO))
     for name, text in FILES.items():
         if name.startswith(INFO):
-            with open(os.path.join(directory, name), "w") as out:
+            with open(os.path.join(metadata_directory, name), "w") as out:
                 out.write(text)
     return INFO
-def build_wheel(directory, config_settings=None, metadata_directory=None):
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     wheel = NAME + "-" + VERSION + "-py3-none-any.whl"
-    with zipfile.ZipFile(os.path.join(directory, wheel), "w") as out:
+    with zipfile.ZipFile(os.path.join(wheel_directory, wheel), "w") as out:
         record = INFO + "/RECORD"
         FILES[record] = "".join(name + ",,\\n" for name in list(FILES) + [record])
         for name, text in FILES.items():
