@@ -184,7 +184,7 @@ def make_dist(place):
     (wrong / "nameless.doc.zip").write_bytes(packages.doczip("nameless", "0", "").data)
     (place / "good.json").write_text(json.dumps(["title=Patched", "mirror_whitelist+=beta"]))
     (place / "bad.json").write_text(json.dumps({"type": "stage", "colour": "red"}))
-    (place / "operations.json").write_text(json.dumps(["title-=", "mirror_whitelist-=beta", "colour+=red"]))
+    (place / "operations.json").write_text(json.dumps(["title-=", "mirror_whitelist-=beta"]))
     return place
 
 

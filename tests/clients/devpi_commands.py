@@ -116,12 +116,11 @@ index mirror_whitelist_inheritance=nonsense
 index mirror_whitelist_inheritance-=
 index colour=red
 index colour+=red
-index volatile+=True
-index title+=More
 index title-=
 index description-=
 index bases=alice/dev
 index bases=root/pypi,alice/nosuch
+index bases=root/pypi
 index type=mirror
 index volatile=False
 index volatile=yes
@@ -204,14 +203,14 @@ upload --index root/pypi {dist}/hello-1.2-py3-none-any.whl
 use alice/dev
 push hello==1.0 alice/prod
 push hello==1.0 alice/prod
+push --only-docs hello==1.1 alice/prod
+push --no-docs hello==1.1 alice/prod
 push hello-1.1 alice/prod
 push hello alice/prod
 push hello==1.1 nosuch/prod
 push hello==1.1 alice/nosuch
 push hello==1.1 root/pypi
 push hello==7.0 alice/prod
-push --no-docs hello==1.1 alice/prod
-push --only-docs hello==1.1 alice/prod
 push --no-docs --only-docs hello==1.1 alice/prod
 push --index alice/prod hello==1.0 alice/dev
 upload {dist}/other/hello-1.0-py3-none-any.whl
@@ -241,7 +240,6 @@ use alice/dev
 upload {dist}/tested-1.0.tar.gz
 test --list tested
 test tested
-test -e nosuch tested
 test nosuch
 test hello
 list tested -t
@@ -254,7 +252,7 @@ login root --password={root}
 user -c bob password=bobs-word
 use alice/dev
 upload {dist}/bobs-1.0-py3-none-any.whl
-remove -y hello==1.1
+remove -y many==0.2
 login bob --password=bobs-word
 user alice
 user -m alice title=Bobs
@@ -316,6 +314,9 @@ index -l
 passwd << alices-new-word alices-new-word
 login alice --password=alices-word
 login alice --password=alices-new-word
+user --delete -y alice
+index alice/mirror volatile=True
+index --delete -y alice/mirror
 user --delete -y alice
 login alice --password=alices-new-word
 index alice/dev
