@@ -32,6 +32,7 @@ logoff
 login root --password=wrong
 login nobody --password=nobody
 login root --password={root}
+user --delete -y eve
 
 # Users.
 user
@@ -322,6 +323,7 @@ login alice --password=alices-new-word
 index alice/dev
 login root --password={root}
 user --delete -y bob
+user --delete -y carol
 user -l
 use -l
 use --delete
