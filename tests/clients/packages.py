@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import random
 import tarfile
 import zipfile
@@ -27,19 +28,20 @@ FILES = {{
 }}
 def get_requires_for_build_wheel(config_settings=None):
     return []
-def prepare_metadata_for_build_wheel(directory, config_settings=None):
-    os.makedirs(os.path.join(directory, INFO))
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    os.makedirs(os.path.join(metadata_directory, INFO))
     for name, text in FILES.items():
         if name.startswith(INFO):
-            with open(os.path.join(directory, name), "w") as out:
+            with open(os.path.join(metadata_directory, name), "w") as out:
                 out.write(text)
     return INFO
-def build_wheel(directory, config_settings=None, metadata_directory=None):
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     wheel = NAME + "-" + VERSION + "-py3-none-any.whl"
-    with zipfile.ZipFile(os.path.join(directory, wheel), "w") as out:
+    with zipfile.ZipFile(os.path.join(wheel_directory, wheel), "w") as out:
+        record = INFO + "/RECORD"
+        FILES[record] = "".join(name + ",,\\n" for name in list(FILES) + [record])
         for name, text in FILES.items():
-            out.writestr(name, text)
-        out.writestr(INFO + "/RECORD", "".join(name + ",,\\n" for name in list(FILES) + [INFO + "/RECORD"]))
+            out.writestr(zipfile.ZipInfo(name, {time}), text)
     return wheel
 '''
 
@@ -100,20 +102,26 @@ def wheel(name, version, requires=(), requires_python=">=3.8", uploaded="2024-01
     return Dist(filename, out.getvalue(), metadata.encode(), requires_python, uploaded, yanked)
 
 
-def sdist(name, version, uploaded="2024-01-02T03:04:05.000000Z"):
-    """A source distribution of one module that builds without asking any index."""
-    root = "{}-{}".format(name, version)
-    metadata = core_metadata(name, version, (), ">=3.8")
+def source_tree(name, version, requires=()):
+    """The files of a project of one module that builds without asking any index, the same bytes each time."""
+    metadata = core_metadata(name, version, requires, ">=3.8")
     pyproject = (
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "{}"\nversion = "{}"\nrequires-python = ">=3.8"\n'.format(name, version)
+        '[project]\nname = "{}"\nversion = "{}"\nrequires-python = ">=3.8"\ndependencies = {}\n'.format(
+            name, version, json.dumps(list(requires)))
     )
-    files = {
+    return {
         "PKG-INFO": metadata,
         "pyproject.toml": pyproject,
-        "backend.py": BACKEND.format(name=name, version=version, metadata=metadata),
+        "backend.py": BACKEND.format(name=name, version=version, metadata=metadata, time=ZIP_TIME),
         name + ".py": "VERSION = {!r}\n".format(version),
     }
+
+
+def sdist(name, version, uploaded="2024-01-02T03:04:05.000000Z", requires=(), more=()):
+    """A source distribution of `source_tree` and the files of `more`."""
+    root = "{}-{}".format(name, version)
+    files = dict(source_tree(name, version, requires), **dict(more))
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, text in files.items():
@@ -122,6 +130,14 @@ def sdist(name, version, uploaded="2024-01-02T03:04:05.000000Z"):
             archive.addfile(entry, io.BytesIO(text.encode()))
     data = gzip.compress(plain.getvalue(), mtime=TAR_TIME)
     return Dist(root + ".tar.gz", data, None, ">=3.8", uploaded, None)
+
+
+def doczip(name, version, text):
+    """Documentation as devpi takes it: a zip with an index.html."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.html", ZIP_TIME), "<html><body>{}</body></html>".format(text))
+    return Dist("{}-{}.doc.zip".format(name, version), out.getvalue(), None, None, None, None)
 
 
 def normalised(name):

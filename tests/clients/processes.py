@@ -79,8 +79,9 @@ atexit.register(end_all)
 
 
 def start(command, **options):
+    options.setdefault("stdin", subprocess.DEVNULL)
     try:
-        process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+        process = subprocess.Popen(command, start_new_session=True, **options)
     except OSError as error:
         raise Broken("{} cannot be started: {}".format(command[0], error))
     _running[process.pid] = process
@@ -97,12 +98,13 @@ class Ran:
         return "`{}` ended with {}:\n{}".format(" ".join(self.command), self.code, self.text[-4000:])
 
 
-def run(command, env, cwd=None, seconds=CLIENT_SECONDS_MAX):
+def run(command, env, cwd=None, seconds=CLIENT_SECONDS_MAX, typed=""):
+    """Runs to the end; `typed` is what it reads from its standard input."""
     command = [str(part) for part in command]
-    process = start(command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                    errors="replace")
+    process = start(command, env=env, cwd=cwd, stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     try:
-        text, _ = process.communicate(timeout=seconds)
+        text, _ = process.communicate(typed or None, timeout=seconds)
     except subprocess.TimeoutExpired:
         end(process)
         raise Broken("`{}` did not end within {} s".format(" ".join(command), seconds))
@@ -171,10 +173,10 @@ class Answer:
         return (self.headers.get("X-Cache") or "").lower()
 
 
-def get(url, headers=None, method="GET", seconds=60):
+def get(url, headers=None, method="GET", seconds=60, body=None):
     """One request without proxy and redirects; a broken body is a `Broken`."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
-    request = urllib.request.Request(url, headers=headers or {}, method=method)
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
     try:
         with opener.open(request, timeout=seconds) as response:
             return Answer(response.status, response.headers, response.read())

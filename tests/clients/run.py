@@ -14,10 +14,13 @@ from pathlib import Path
 
 import caddy
 import details
+import devpi_client
 import disks
 import journeys
 import kills
 import live
+import publish
+import upload_kills
 from processes import Broken, Tally, end_all, require
 from tools import Tools
 
@@ -30,7 +33,10 @@ def parts(tools, binary):
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
         "details": lambda: details.details(tools, binary),
         "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
+        "devpi": lambda: devpi_client.devpi_client(tools, binary),
+        "publish": lambda: publish.publish(tools, binary),
         "kills": lambda: kills.kills(binary),
+        "upload-kills": lambda: upload_kills.upload_kills(binary),
         "disks": lambda: disks.disks(binary),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),

@@ -22,6 +22,13 @@ REQUIREMENTS = {
     "poetry": "poetry==2.5.1",
     "pdm": "pdm[locked]==2.29.3",
 }
+# Asked for by the parts that need them, each in an environment of its own: devpi's server and client want different
+# setuptools. tox and virtualenv are what `devpi test` runs; virtualenv brings pip along and needs no network.
+PEER = ["devpi-server==6.20.3"]
+DEVPI_CLIENT = ["devpi-client==7.3.0", "tox==4.67.15", "virtualenv==21.15.11"]
+TWINE = ["twine==7.0.0"]
+FLIT = ["flit==4.2.0"]
+HATCH = ["hatch==1.18.2"]
 # Below it the newest clients do not run.
 PYTHON_MIN = (3, 10)
 
@@ -52,7 +59,7 @@ class Tools:
         self.env.pop("PYTHONPATH", None)
         old = PIP_OLD if self.python_version < (3, 12) else PIP_OLDEST_FOR_PYTHON_312
         note("the old pip is " + old)
-        pip = self.ready("pip-new", [PIP_NEW], None)
+        pip = self.pip = self.ready("pip-new", [PIP_NEW], None)
         self.pip_new = Pip("pip " + PIP_NEW[5:], pip / "bin/python")
         self.pip_old = Pip("pip " + old[5:], self.ready("pip-old", [old], pip) / "bin/python")
         self.uv = Uv("uv", self.ready("uv", [REQUIREMENTS["uv"]], pip) / "bin/uv", self.python)
@@ -78,6 +85,10 @@ class Tools:
         must(command + requirements, self.env, seconds=300)
         done.write_text("\n".join(requirements))
         return place
+
+    def program(self, name, requirements):
+        """The program `name` of an environment that is made when it is first asked for."""
+        return self.ready(name, requirements, self.pip) / "bin" / name
 
     def need_ensurepip(self):
         # Debian keeps it out of python3.
