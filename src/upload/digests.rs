@@ -80,7 +80,8 @@ mod tests {
         let check = |stated: Stated| stated.check("a", sha256, &b"abc"[..]).unwrap();
         let blake2 = "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319";
         for md5 in ["900150983cd24fb0d6963f7d28e17f72", "900150983CD24FB0D6963F7D28E17F72", "kAFQmDzST7DWlj99KOF_cg"] {
-            let stated = Stated { sha256: Some(sha256.to_hex()), md5: Some(md5.into()), blake2_256: Some(blake2.into()) };
+            let stated =
+                Stated { sha256: Some(sha256.to_hex()), md5: Some(md5.into()), blake2_256: Some(blake2.into()) };
             assert_eq!(check(stated), Ok(()));
         }
         assert_eq!(check(Stated::default()), Ok(()));

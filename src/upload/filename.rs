@@ -53,7 +53,7 @@ pub fn check(raw: &str, project: &ProjectName, display_name: &str, version: &str
             let Some(rest) = folded_name.strip_prefix(&format!("{project}-")) else { return Err(wrong_project()) };
             // `1.0-py2.7.egg`, `1.0.win32.exe`: whatever follows the version is not looked at.
             let by_letters = rest.strip_prefix(&folded(version)).is_some_and(|rest| rest.starts_with('-'));
-            let first = |rest: &'_ str| rest.split('-').next().is_some_and(|stated| same_version(stated, version));
+            let first = |rest: &str| rest.split('-').next().is_some_and(|stated| same_version(stated, version));
             by_letters || splits(raw).any(|(name, rest)| is_project(name) && first(rest))
         }
     };
@@ -127,7 +127,11 @@ mod tests {
     #[test]
     fn takes_what_belongs_to_the_release() {
         for (raw, project, version) in [
-            ("zope.interface-7.2-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "zope.interface", "7.2"),
+            (
+                "zope.interface-7.2-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "zope.interface",
+                "7.2",
+            ),
             ("Hello_Pkg-1.0-py2.py3-none-any.whl", "hello-pkg", "1.0.0"),
             ("a-1!2.0+local.1-py3-none-any.whl", "a", "1!2.0+local-1"),
             ("a-2004d-py3-none-any.whl", "a", "2004d"),

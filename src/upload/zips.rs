@@ -200,8 +200,7 @@ mod tests {
         assert_eq!(opened(&good).unwrap().check_one_reading(), Ok(()));
         let renamed = |from: &[u8], to: &[u8], which: usize| {
             let mut bytes = good.clone();
-            let at: Vec<usize> =
-                (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
+            let at: Vec<usize> = (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from)).collect();
             assert_eq!(at.len(), 2, "a head and the directory");
             bytes[at[which]..at[which] + to.len()].copy_from_slice(to);
             bytes
