@@ -53,7 +53,7 @@ pub fn check(raw: &str, project: &ProjectName, display_name: &str, version: &str
             let Some(rest) = folded_name.strip_prefix(&format!("{project}-")) else { return Err(wrong_project()) };
             // `1.0-py2.7.egg`, `1.0.win32.exe`: whatever follows the version is not looked at.
             let by_letters = rest.strip_prefix(&folded(version)).is_some_and(|rest| rest.starts_with('-'));
-            let first = |rest: &'_ str| rest.split('-').next().is_some_and(|stated| same_version(stated, version));
+            let first = |rest: &str| rest.split('-').next().is_some_and(|stated| same_version(stated, version));
             by_letters || splits(raw).any(|(name, rest)| is_project(name) && first(rest))
         }
     };

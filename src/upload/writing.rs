@@ -12,10 +12,13 @@ const BATCH_BYTES: usize = 512 * 1024;
 pub struct Writing {
     disk: Arc<Disk>,
     batch: Vec<u8>,
-    under_way: Option<JoinHandle<Result<(Spool, Vec<u8>), DiskError>>>,
+    under_way: Option<JoinHandle<Result<Written, DiskError>>>,
     size: u64,
     size_max: u64,
 }
+
+/// The file, and the emptied batch to be filled again.
+type Written = (Spool, Vec<u8>);
 
 impl Writing {
     pub fn new(disk: &Arc<Disk>, size_max: u64) -> Self {
@@ -54,7 +57,7 @@ impl Writing {
     }
 }
 
-fn write_batch(disk: &Disk, spool: Option<Spool>, mut batch: Vec<u8>) -> Result<(Spool, Vec<u8>), DiskError> {
+fn write_batch(disk: &Disk, spool: Option<Spool>, mut batch: Vec<u8>) -> Result<Written, DiskError> {
     let mut spool = match spool {
         Some(spool) => spool,
         None => Spool::create(disk)?,

@@ -150,6 +150,15 @@ async fn documentation_is_a_zip() {
 }
 
 #[test]
+fn a_server_may_run_it_as_a_task() {
+    fn is_send(_: impl Send) {}
+    let home = Home::new();
+    is_send(receive(futures_util::stream::empty::<io::Result<Bytes>>(), CONTENT_TYPE, &home.disk, LIMITS));
+    is_send(check_file(Form::default()));
+    is_send(check_docs(Form::default()));
+}
+
+#[test]
 fn test_results_are_objects() {
     assert!(check_toxresult(br#" {"testenvs": {"py": [1, "\u00e9"]}}"#).is_ok());
     for bad in [&b""[..], b"[]", b"1", b"{", b"{} x", b"{\"a\": \"\xff\"}"] {

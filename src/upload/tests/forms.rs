@@ -12,7 +12,7 @@ fn refusal<T>(result: Result<T, UploadError>) -> Refusal {
 
 #[tokio::test]
 async fn devpi_clients_form_is_read_however_it_is_cut() {
-    let bytes: Vec<u8> = (0..200_000_u32).map(|n| (n * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..200_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
     let body = form(&[
         field("metadata_version", "2.1"),
         field("name", "hello-pkg"),
