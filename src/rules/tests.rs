@@ -1,1 +1,3 @@
+mod access;
+mod names;
 mod settings;
