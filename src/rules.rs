@@ -7,6 +7,7 @@ mod access;
 mod acl;
 mod change;
 mod error;
+mod merge;
 mod mirror_url;
 mod order;
 mod patterns;
@@ -21,6 +22,7 @@ pub use access::{
 };
 pub use acl::{Acl, Principal};
 pub use error::SettingsError;
+pub use merge::{MergedPage, merge};
 pub use mirror_url::MirrorUrl;
 pub use order::{STAGES_MAX, order};
 pub use patterns::{Reserved, Whitelisted};

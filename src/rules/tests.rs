@@ -1,3 +1,4 @@
 mod access;
+mod merge;
 mod names;
 mod settings;
