@@ -60,15 +60,11 @@ pub fn sources(
             Some(before) => before.combined(listed, inheritance),
         };
         inherited = Some(listed);
-        let owned = owns(name);
-        if owned {
+        if owns(name) {
             found.stages.push(name.clone());
-        }
-        if listed.any() {
-            whitelisted = true;
-        } else if owned {
             owner = owner.or(Some(name));
         }
+        whitelisted |= listed.any();
         if reserver.is_none() && reserves(&stage.reserved, project) {
             reserver = Some(name);
         }

@@ -137,10 +137,9 @@ fn write_json(page: &Told<'_>, base: Option<&str>) -> Vec<u8> {
     let room = HEAD_BYTES + page.files.len() * JSON_FILE_BYTES;
     let mut json = Json { out: Vec::with_capacity(room), stored: base.is_none() };
     let none = Map::new();
-    let (meta_extra, extra) = page.extra.unwrap_or((&none, &none));
     let (serial, is_text) = page.last_serial.map_or((None, false), |(serial, is_text)| (Some(serial), is_text));
     json.raw("{\"meta\":");
-    json.meta(serial, is_text, page.api_version, meta_extra);
+    json.meta(serial, is_text, page.api_version, page.meta_extra.unwrap_or(&none));
     json.raw(",\"name\":");
     json.text(page.name.as_str());
     if let Some(status) = &page.project_status {
@@ -161,7 +160,7 @@ fn write_json(page: &Told<'_>, base: Option<&str>) -> Vec<u8> {
         json.file(file, home, base);
     }
     json.raw("]");
-    json.extra(extra);
+    json.extra(page.extra.unwrap_or(&none));
     json.raw("}");
     json.out
 }

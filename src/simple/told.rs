@@ -13,8 +13,10 @@ pub struct Told<'a> {
     pub last_serial: Option<(u64, bool)>,
     pub versions: Option<&'a [String]>,
     pub project_status: Option<&'a Value>,
-    /// Keys of `meta` and of the page that have no field here.
-    pub extra: Option<(&'a Map<String, Value>, &'a Map<String, Value>)>,
+    /// Keys of `meta` that have no field here.
+    pub meta_extra: Option<&'a Map<String, Value>>,
+    /// Keys of the page that have no field here.
+    pub extra: Option<&'a Map<String, Value>>,
     pub files: ToldFiles<'a>,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Told<'a> {
             last_serial: None,
             versions: None,
             project_status: None,
+            meta_extra: None,
             extra: None,
             files: ToldFiles::Here(&[]),
         }
@@ -58,7 +61,8 @@ impl<'a> Told<'a> {
             last_serial: page.last_serial.map(|serial| (serial, page.last_serial_is_text)),
             versions: page.versions.as_deref(),
             project_status: page.project_status.as_ref(),
-            extra: Some((&page.meta_extra, &page.extra)),
+            meta_extra: Some(&page.meta_extra),
+            extra: Some(&page.extra),
             files: ToldFiles::Here(&page.files),
         }
     }
