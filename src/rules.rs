@@ -6,20 +6,29 @@
 mod access;
 mod acl;
 mod change;
+mod error;
 mod merge;
+mod mirror_url;
 mod order;
-mod reserved;
+mod patterns;
 mod settings;
 mod sources;
 mod subject;
-mod value;
+mod values;
 
-pub use access::{Action, UserCreation, Verdict, may, may_create_user, may_modify_user, may_read_all};
-pub use acl::Acl;
-pub use merge::merge;
-pub use order::{ORDER_MAX, order};
-pub use reserved::{Reserved, Whitelisted};
-pub use settings::{IndexSettings, Inheritance, MirrorSettings, StageSettings, check_bases};
+pub use access::{
+    Action, At, ROOT, UserCreation, Verdict, may_create_index, may_create_user, may_delete, may_delete_index,
+    may_delete_user, may_modify_index, may_modify_user, may_read, may_read_all, may_upload, may_upload_tox, verdict,
+};
+pub use acl::{Acl, Principal};
+pub use error::SettingsError;
+pub use merge::{MergedPage, merge};
+pub use mirror_url::MirrorUrl;
+pub use order::{STAGES_MAX, order};
+pub use patterns::{Reserved, Whitelisted};
+pub use settings::{IndexSettings, Inheritance, MirrorSettings, StageSettings};
 pub use sources::{Hidden, Sources, sources};
 pub use subject::{Scope, Subject};
-pub use value::SettingsError;
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ mod list_json;
 mod page;
 mod render;
 mod tags;
+mod told;
 
 pub use error::PageError;
 pub use html::parse_html;
@@ -25,6 +26,7 @@ pub use json::{from_stored, parse_json};
 pub use list::{ListSummary, ListTranscoder};
 pub use page::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Yanked};
 pub use render::{render_html, render_json, to_stored};
+pub use told::{Told, ToldFiles};
 
 /// Most files that one page may list. The largest public project lists fewer than 50 000.
 pub const FILES_MAX: usize = 200_000;

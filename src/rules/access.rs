@@ -1,217 +1,171 @@
-use super::acl::Acl;
-use super::settings::IndexSettings;
+use super::settings::{IndexSettings, StageSettings};
 use super::subject::{Scope, Subject};
 use crate::names::{IndexName, UserName};
 
-/// What somebody wants to do.
+/// The user who may do nearly everything.
+pub const ROOT: &str = "root";
+
+/// What somebody wants to do, and to what.
 #[derive(Debug, Clone, Copy)]
 pub enum Action<'a> {
-    Read { index: &'a IndexName, settings: &'a IndexSettings },
-    Upload { index: &'a IndexName, settings: &'a IndexSettings },
-    /// Hang the result of tests on a file.
-    ToxUpload { index: &'a IndexName, settings: &'a IndexSettings },
-    /// Remove a file, a version or a project, or yank it.
-    DeleteRelease { index: &'a IndexName, settings: &'a IndexSettings },
-    CreateIndex(&'a UserName),
-    ModifyIndex(&'a UserName),
-    DeleteIndex(&'a UserName),
+    Read(At<'a>),
+    Upload(At<'a>),
+    /// Add a test result to a file.
+    ToxUpload(At<'a>),
+    /// Delete a file, a version or a project, or yank.
+    DeleteRelease(At<'a>),
+    CreateIndex(&'a IndexName),
+    ModifyIndex(&'a IndexName),
+    DeleteIndex(&'a IndexName),
     CreateUser(UserCreation),
     ModifyUser(&'a UserName),
     DeleteUser(&'a UserName),
 }
 
-/// Who may make users.
+/// An index, and what it is set to.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    pub index: &'a IndexName,
+    pub settings: &'a IndexSettings,
+}
+
+/// Who may create users; a setting of the house.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserCreation {
     RootOnly,
-    /// devpi's default.
     Anyone,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Allowed,
-    /// Nobody has proved who he is, and somebody might be allowed: 401.
+    /// Nobody asks; somebody might be allowed.
     NeedsLogin,
-    /// 403.
+    /// Somebody asks, who is not allowed.
     Forbidden,
 }
 
-const ROOT: &str = "root";
-
-/// Whether the subject may (devpi's `__acl__` and its principals, devpi.md §2.4). root uploads only where it is listed;
-/// a token never does more than what it was made for.
-pub fn may(subject: &Subject, action: &Action<'_>) -> Verdict {
-    let allowed = match *action {
-        Action::Read { index, settings } => {
-            settings.acl_read().is_public()
-                || scoped(subject, index, |scope| scope.0) && (is_owner(subject, &index.owner()) || settings.acl_read().admits(subject))
-        }
-        Action::Upload { index, settings } => {
-            scoped(subject, index, |scope| scope.1) && acl_upload(settings).is_some_and(|acl| acl.admits(subject))
-        }
-        Action::ToxUpload { index, settings } => match settings {
-            IndexSettings::Stage(stage) => {
-                let acl = &stage.acl_toxresult_upload;
-                acl.is_public() || scoped(subject, index, |scope| scope.1) && acl.admits(subject)
-            }
-            IndexSettings::Mirror(_) => false,
-        },
-        Action::DeleteRelease { index, settings } => {
-            is_whole(subject)
-                && (is_owner(subject, &index.owner()) || acl_upload(settings).is_some_and(|acl| acl.admits(subject)))
-        }
-        Action::CreateIndex(owner) | Action::ModifyIndex(owner) | Action::DeleteIndex(owner) => {
-            is_whole(subject) && is_owner(subject, owner)
-        }
-        Action::CreateUser(UserCreation::Anyone) => true,
-        Action::CreateUser(UserCreation::RootOnly) => is_whole(subject) && is_root(subject),
-        Action::ModifyUser(user) | Action::DeleteUser(user) => is_whole(subject) && is_owner(subject, user),
+/// The one answer to who may do what. Whether it can be done at all, as with an upload to a mirror, is not asked here.
+///
+/// A token does only what it is for: reading and uploading, where its user may. Outside of that it reads what
+/// everybody may read.
+pub fn verdict(subject: &Subject, action: Action<'_>) -> Verdict {
+    let may = match (covers(subject, action), action) {
+        (true, action) => user_may(subject.user(), action),
+        (false, Action::Read(_)) => user_may(None, action),
+        (false, _) => false,
     };
-    match (allowed, subject) {
-        (true, _) => Verdict::Allowed,
-        (false, Subject::Anonymous) => Verdict::NeedsLogin,
-        (false, Subject::User { .. }) => Verdict::Forbidden,
-    }
+    if may { Verdict::Allowed } else { refusal(subject) }
 }
 
-/// Whether the subject may read an index and all that it draws from. A token that is good for the index itself (the
-/// first of the order) is good for what it draws from.
+/// Whether `subject` may read through an index: it and all indexes of its `order`. The verdict is that of the first
+/// that refuses.
+///
+/// A token for the asked index covers the whole order; its user must be allowed everywhere. An empty order is that of
+/// no index, and is refused.
 pub fn may_read_all(subject: &Subject, order: &[(IndexName, &IndexSettings)]) -> Verdict {
-    let asked = order.first().map(|(name, _)| name);
-    let widened = match (subject, asked) {
-        (Subject::User { name, scope: Scope::Token { index: Some(index), read, upload } }, Some(asked))
-            if index == asked =>
-        {
-            Subject::User { name: name.clone(), scope: Scope::Token { index: None, read: *read, upload: *upload } }
-        }
-        (subject, _) => subject.clone(),
-    };
-    let verdicts = order.iter().map(|(index, settings)| may(&widened, &Action::Read { index, settings }));
-    verdicts.into_iter().find(|verdict| *verdict != Verdict::Allowed).unwrap_or(Verdict::Allowed)
+    let Some((asked, _)) = order.first() else { return refusal(subject) };
+    let mut subject = subject.clone();
+    if let Subject::User { scope: Scope::Token { index, .. }, .. } = &mut subject
+        && index.as_ref() == Some(asked)
+    {
+        *index = None;
+    }
+    let mut verdicts = order.iter().map(|(index, settings)| may_read(&subject, index, settings));
+    verdicts.find(|verdict| *verdict != Verdict::Allowed).unwrap_or(Verdict::Allowed)
+}
+
+pub fn may_read(subject: &Subject, index: &IndexName, settings: &IndexSettings) -> Verdict {
+    verdict(subject, Action::Read(At { index, settings }))
+}
+
+pub fn may_upload(subject: &Subject, index: &IndexName, settings: &IndexSettings) -> Verdict {
+    verdict(subject, Action::Upload(At { index, settings }))
+}
+
+pub fn may_upload_tox(subject: &Subject, index: &IndexName, settings: &IndexSettings) -> Verdict {
+    verdict(subject, Action::ToxUpload(At { index, settings }))
+}
+
+pub fn may_delete(subject: &Subject, index: &IndexName, settings: &IndexSettings) -> Verdict {
+    verdict(subject, Action::DeleteRelease(At { index, settings }))
+}
+
+pub fn may_create_index(subject: &Subject, index: &IndexName) -> Verdict {
+    verdict(subject, Action::CreateIndex(index))
+}
+
+pub fn may_modify_index(subject: &Subject, index: &IndexName) -> Verdict {
+    verdict(subject, Action::ModifyIndex(index))
+}
+
+pub fn may_delete_index(subject: &Subject, index: &IndexName) -> Verdict {
+    verdict(subject, Action::DeleteIndex(index))
 }
 
 pub fn may_create_user(subject: &Subject, creation: UserCreation) -> Verdict {
-    may(subject, &Action::CreateUser(creation))
+    verdict(subject, Action::CreateUser(creation))
 }
 
 pub fn may_modify_user(subject: &Subject, user: &UserName) -> Verdict {
-    may(subject, &Action::ModifyUser(user))
+    verdict(subject, Action::ModifyUser(user))
 }
 
-fn acl_upload(settings: &IndexSettings) -> Option<&Acl> {
-    match settings {
-        IndexSettings::Stage(stage) => Some(&stage.acl_upload),
-        IndexSettings::Mirror(_) => None,
-    }
+pub fn may_delete_user(subject: &Subject, user: &UserName) -> Verdict {
+    verdict(subject, Action::DeleteUser(user))
 }
 
-/// Whether the subject's proof is good for this; of a token `wanted` picks read or upload.
-fn scoped(subject: &Subject, index: &IndexName, wanted: impl Fn((bool, bool)) -> bool) -> bool {
+fn refusal(subject: &Subject) -> Verdict {
     match subject {
-        Subject::Anonymous | Subject::User { scope: Scope::Everything, .. } => true,
-        Subject::User { scope: Scope::Token { index: only, read, upload }, .. } => {
-            only.as_ref().is_none_or(|only| only == index) && wanted((*read, *upload))
+        Subject::Anonymous => Verdict::NeedsLogin,
+        Subject::User { .. } => Verdict::Forbidden,
+    }
+}
+
+/// Whether what the subject showed is good for the action at all.
+fn covers(subject: &Subject, action: Action<'_>) -> bool {
+    let Subject::User { scope: Scope::Token { index: only, read, upload }, .. } = subject else { return true };
+    let here = |at: At<'_>| only.as_ref().is_none_or(|only| only == at.index);
+    match action {
+        Action::Read(at) => *read && here(at),
+        Action::Upload(at) | Action::ToxUpload(at) => *upload && here(at),
+        Action::DeleteRelease(_)
+        | Action::CreateIndex(_)
+        | Action::ModifyIndex(_)
+        | Action::DeleteIndex(_)
+        | Action::CreateUser(_)
+        | Action::ModifyUser(_)
+        | Action::DeleteUser(_) => false,
+    }
+}
+
+/// What a user may do; `None` is nobody in particular.
+fn user_may(user: Option<&UserName>, action: Action<'_>) -> bool {
+    let is = |name: &str| user.is_some_and(|user| user.as_str() == name);
+    let is_root = is(ROOT);
+    let owns = |index: &IndexName| is(index.user());
+    match action {
+        Action::Read(at) => at.settings.acl_read().admits(user) || owns(at.index) || is_root,
+        // Neither root nor the owner, unless they are listed: as in devpi.
+        Action::Upload(at) => at.stage().is_some_and(|stage| stage.acl_upload.admits(user)),
+        // Everybody by default, but who may not read shall not find out what there is.
+        Action::ToxUpload(at) => {
+            at.stage().is_none_or(|stage| stage.acl_toxresult_upload.admits(user)) && user_may(user, Action::Read(at))
         }
+        Action::DeleteRelease(at) => user_may(user, Action::Upload(at)) || owns(at.index) || is_root,
+        Action::CreateIndex(index) | Action::ModifyIndex(index) | Action::DeleteIndex(index) => owns(index) || is_root,
+        Action::CreateUser(UserCreation::Anyone) => true,
+        Action::CreateUser(UserCreation::RootOnly) => is_root,
+        Action::ModifyUser(name) => user == Some(name) || is_root,
+        Action::DeleteUser(name) => (user == Some(name) || is_root) && name.as_str() != ROOT,
     }
 }
 
-/// Whether the proof is one for everything: a password or a login.
-fn is_whole(subject: &Subject) -> bool {
-    !matches!(subject, Subject::User { scope: Scope::Token { .. }, .. })
-}
-
-/// The owner, or root.
-fn is_owner(subject: &Subject, owner: &UserName) -> bool {
-    subject.user() == Some(owner) || is_root(subject)
-}
-
-fn is_root(subject: &Subject) -> bool {
-    subject.user().is_some_and(|user| user.as_str() == ROOT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use Verdict::*;
-    use serde_json::json;
-
-    fn user(name: &str) -> UserName {
-        UserName::parse(name).unwrap()
-    }
-
-    fn whole(name: &str) -> Subject {
-        Subject::User { name: user(name), scope: Scope::Everything }
-    }
-
-    fn token(name: &str, index: Option<&str>, read: bool, upload: bool) -> Subject {
-        let index = index.map(|index| IndexName::parse(index).unwrap());
-        Subject::User { name: user(name), scope: Scope::Token { index, read, upload } }
-    }
-
-    #[test]
-    fn every_subject_and_every_action() {
-        let index = IndexName::parse("ada/dev").unwrap();
-        let given = json!({ "acl_upload": "ada,bob", "acl_read": "ada,bob", "acl_toxresult_upload": "bob" });
-        let settings = IndexSettings::create(&user("ada"), given.as_object().unwrap()).unwrap();
-        let (index, settings, ada) = (&index, &settings, user("ada"));
-        let actions = [
-            Action::Read { index, settings },
-            Action::Upload { index, settings },
-            Action::ToxUpload { index, settings },
-            Action::DeleteRelease { index, settings },
-            Action::CreateIndex(&ada),
-            Action::ModifyIndex(&ada),
-            Action::DeleteIndex(&ada),
-            Action::CreateUser(UserCreation::RootOnly),
-            Action::ModifyUser(&ada),
-            Action::DeleteUser(&ada),
-        ];
-        let (a, f) = (Allowed, Forbidden);
-        for (subject, verdicts) in [
-            (Subject::Anonymous, [NeedsLogin; 10]),
-            (whole("ada"), [a, a, f, a, a, a, a, f, a, a]),
-            (whole("bob"), [a, a, a, a, f, f, f, f, f, f]),
-            (whole("eve"), [f; 10]),
-            (whole("root"), [a, f, f, a, a, a, a, a, a, a]),
-            (token("ada", None, true, true), [a, a, f, f, f, f, f, f, f, f]),
-            (token("ada", Some("ada/dev"), true, false), [a, f, f, f, f, f, f, f, f, f]),
-            (token("bob", Some("ada/dev"), false, true), [f, a, a, f, f, f, f, f, f, f]),
-            (token("ada", Some("ada/other"), true, true), [f; 10]),
-            (token("root", None, true, true), [a, f, f, f, f, f, f, f, f, f]),
-        ] {
-            for (action, verdict) in actions.iter().zip(verdicts) {
-                assert_eq!(may(&subject, action), verdict, "{subject:?} {action:?}");
-            }
-        }
-        assert_eq!(may_create_user(&Subject::Anonymous, UserCreation::Anyone), Allowed);
-    }
-
-    #[test]
-    fn what_anybody_may_read_a_token_for_elsewhere_reads_too() {
-        let index = IndexName::parse("ada/dev").unwrap();
-        let open = IndexSettings::create(&user("ada"), json!({}).as_object().unwrap()).unwrap();
-        let read = Action::Read { index: &index, settings: &open };
-        for subject in [Subject::Anonymous, whole("eve"), token("eve", Some("x/y"), false, true)] {
-            assert_eq!(may(&subject, &read), Allowed);
-        }
-    }
-
-    #[test]
-    fn who_reads_an_index_reads_all_of_it_or_nothing() {
-        let closed = IndexSettings::create(&user("ada"), json!({ "acl_read": "ada" }).as_object().unwrap()).unwrap();
-        let open = IndexSettings::create(&user("bob"), json!({}).as_object().unwrap()).unwrap();
-        let (top, base) = (IndexName::parse("bob/top").unwrap(), IndexName::parse("ada/base").unwrap());
-        let order = [(top, &open), (base, &closed)];
-        for (subject, verdict) in [
-            (Subject::Anonymous, NeedsLogin),
-            (whole("bob"), Forbidden),
-            (whole("ada"), Allowed),
-            (token("ada", Some("bob/top"), true, false), Allowed),
-            (token("ada", Some("bob/top"), false, true), Forbidden),
-            (token("ada", Some("ada/base"), true, false), Allowed),
-        ] {
-            assert_eq!(may_read_all(&subject, &order), verdict, "{subject:?}");
+impl<'a> At<'a> {
+    fn stage(self) -> Option<&'a StageSettings> {
+        match self.settings {
+            IndexSettings::Stage(stage) => Some(stage),
+            IndexSettings::Mirror(_) => None,
         }
     }
 }

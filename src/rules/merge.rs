@@ -1,89 +1,163 @@
-use crate::names::{DistFilename, IndexName, ProjectName};
-use crate::simple::{ApiVersion, File, ProjectPage};
+use crate::names::{DistFilename, IndexName, ProjectName, Version};
+use crate::simple::{ApiVersion, File, ProjectPage, Told, ToldFiles};
 use std::collections::HashSet;
+use std::str::FromStr;
+use std::sync::Arc;
 
-/// The pages of a project in several indexes as one, as seen through `asked`: of two files with one name the first
-/// counts, versions are those of all. What belongs to one upstream alone (its serial, its status) goes where there is
-/// one page.
-pub fn merge(asked: &IndexName, project: &ProjectName, pages: &[(IndexName, &ProjectPage)]) -> ProjectPage {
-    let mut merged = ProjectPage::new(project.clone());
-    merged.api_version = pages.iter().map(|(_, page)| page.api_version).min().unwrap_or(ApiVersion::NEWEST);
-    if let [(_, page)] = pages {
-        merged.project_status = page.project_status.clone();
-        merged.meta_extra = page.meta_extra.clone();
-        merged.extra = page.extra.clone();
+/// One project's pages at several indexes, as the page of the index that was asked. Keeps the pages and copies none of
+/// their files; [`told`](Self::told) is what is rendered.
+#[derive(Debug, Clone)]
+pub struct MergedPage {
+    name: ProjectName,
+    asked: IndexName,
+    /// Those that contribute, in the order of the indexes.
+    pages: Vec<(IndexName, Arc<ProjectPage>)>,
+    /// Filled when there are several pages.
+    picked: Vec<Picked>,
+    /// As `picked`.
+    versions: Option<Vec<String>>,
+}
+
+/// A file: which page, and which file of it.
+#[derive(Debug, Clone, Copy)]
+struct Picked {
+    page: u32,
+    file: u32,
+}
+
+/// Merges the pages of `project`, given in the order of their indexes, for the index `asked`.
+///
+/// Of two files with one name the first index's is taken. A quarantined page (PEP 792) contributes nothing, unless it
+/// is the only one. Status, serial and unknown keys are one index's statements about its own page: they pass only
+/// when one page contributes.
+pub fn merge(project: &ProjectName, pages: Vec<(IndexName, Arc<ProjectPage>)>, asked: &IndexName) -> MergedPage {
+    let mut merged = MergedPage {
+        name: project.clone(),
+        asked: asked.clone(),
+        pages: contributing(pages),
+        picked: Vec::new(),
+        versions: None,
+    };
+    if merged.pages.len() > 1 {
+        merged.picked = pick(&merged.pages);
+        merged.versions = versions(project, &merged.pages);
     }
-    let mut seen: HashSet<DistFilename> = HashSet::new();
-    let mut versions: Vec<String> = Vec::new();
-    let mut known: HashSet<String> = HashSet::new();
-    for (index, page) in pages {
-        for file in page.files_offered() {
-            if seen.insert(file.filename.clone()) {
-                let home = Some(index.clone()).filter(|index| index != asked);
-                merged.files.push(File { home, ..file.clone() });
-            }
-        }
-        for version in page.versions.iter().flatten() {
-            if known.insert(version.clone()) {
-                versions.push(version.clone());
-            }
-        }
-    }
-    // As soon as one page does not know its versions, nobody knows all of them (PEP 700).
-    merged.versions = pages.iter().all(|(_, page)| page.versions.is_some()).then_some(versions);
     merged
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn index(name: &str) -> IndexName {
-        IndexName::parse(name).unwrap()
+impl MergedPage {
+    /// Whether no page contributes anything: the project is not there.
+    pub fn is_missing(&self) -> bool {
+        self.pages.is_empty()
     }
 
-    fn page(files: &[&str], versions: Option<&[&str]>) -> ProjectPage {
-        let mut page = ProjectPage::new(ProjectName::parse("demo").unwrap());
-        page.files = files
-            .iter()
-            .map(|name| File::new(DistFilename::parse(name).unwrap(), format!("https://files.example/{name}")))
-            .collect();
-        page.versions = versions.map(|versions| versions.iter().map(|version| (*version).to_owned()).collect());
-        page.last_serial = Some(7);
-        page
+    /// The page for rendering.
+    pub fn told(&self) -> Told<'_> {
+        if let [(index, page)] = self.pages.as_slice() {
+            let mut told = Told::from(page.as_ref());
+            if *index != self.asked {
+                told.files = ToldFiles::Placed(page.files_offered().iter().map(|file| (file, Some(index))).collect());
+            }
+            return told;
+        }
+        Told {
+            api_version: self.told_api_version(),
+            versions: self.versions.as_deref(),
+            files: ToldFiles::Placed(
+                self.files().map(|(index, file)| (file, Some(index).filter(|index| **index != self.asked))).collect(),
+            ),
+            ..Told::new(&self.name)
+        }
     }
 
-    fn merged(pages: &[(&str, ProjectPage)]) -> ProjectPage {
-        let pages: Vec<_> = pages.iter().map(|(name, page)| (index(name), page)).collect();
-        merge(&index("ada/dev"), &ProjectName::parse("demo").unwrap(), &pages)
+    /// The files in order, each with the index that has it.
+    pub fn files(&self) -> impl Iterator<Item = (&IndexName, &File)> {
+        let only = if let [only] = self.pages.as_slice() { Some(only) } else { None };
+        let all = only.into_iter().flat_map(|(index, page)| page.files_offered().iter().map(move |file| (index, file)));
+        all.chain(self.picked.iter().filter_map(|picked| {
+            let (index, page) = self.pages.get(picked.page as usize)?;
+            Some((index, page.files.get(picked.file as usize)?))
+        }))
     }
 
-    #[test]
-    fn the_first_of_two_equal_names_counts_and_says_where_it_lies() {
-        let both = merged(&[
-            ("ada/dev", page(&["demo-1.0.tar.gz"], Some(&["1.0"]))),
-            ("root/pypi", page(&["demo-1.0.tar.gz", "demo-2.0.tar.gz"], Some(&["1.0", "2.0"]))),
-        ]);
-        let files: Vec<_> = both.files.iter().map(|file| (file.filename.as_str(), file.home.clone())).collect();
-        assert_eq!(files, [("demo-1.0.tar.gz", None), ("demo-2.0.tar.gz", Some(index("root/pypi")))]);
-        assert_eq!((both.versions, both.last_serial), (Some(vec!["1.0".to_owned(), "2.0".to_owned()]), None));
+    /// As [`ProjectPage::told_api_version`], for what is left of several pages.
+    fn told_api_version(&self) -> ApiVersion {
+        let complete = self.pages.iter().all(|(_, page)| page.versions.is_some())
+            && self.files().all(|(_, file)| file.size.is_some());
+        let oldest = self.pages.iter().map(|(_, page)| page.api_version.min(ApiVersion::NEWEST)).min();
+        oldest.filter(|_| complete).unwrap_or(ApiVersion::OLDEST)
     }
+}
 
-    #[test]
-    fn a_page_without_versions_makes_the_whole_one_of_them() {
-        let both = merged(&[("ada/dev", page(&[], Some(&["1.0"]))), ("root/pypi", page(&["demo-2.0.tar.gz"], None))]);
-        assert_eq!(both.versions, None);
-        assert_eq!(both.told_api_version(), ApiVersion::OLDEST);
+/// The pages that say something which is told. When all are silent, the first stays: a project without files is
+/// another answer than no project.
+fn contributing(pages: Vec<(IndexName, Arc<ProjectPage>)>) -> Vec<(IndexName, Arc<ProjectPage>)> {
+    let first = pages.first().cloned();
+    let speaks = |page: &ProjectPage| {
+        let some_version = page.versions.as_ref().is_some_and(|versions| !versions.is_empty());
+        page.status() != Some("quarantined") && (some_version || !page.files.is_empty())
+    };
+    let speaking: Vec<_> = pages.into_iter().filter(|(_, page)| speaks(page)).collect();
+    if speaking.is_empty() { first.into_iter().collect() } else { speaking }
+}
+
+fn pick(pages: &[(IndexName, Arc<ProjectPage>)]) -> Vec<Picked> {
+    let mut picked = Vec::with_capacity(pages.iter().map(|(_, page)| page.files.len()).sum());
+    let mut seen: HashSet<&DistFilename> = HashSet::new();
+    for (number, (_, page)) in (0..).zip(pages) {
+        for (at, file) in (0..).zip(&page.files) {
+            if !seen.contains(&file.filename) {
+                picked.push(Picked { page: number, file: at });
+            }
+        }
+        // A page has each name once, and nothing comes after the last page, which is the mirror's with its thousands.
+        if (number as usize) + 1 < pages.len() {
+            seen.extend(page.files.iter().map(|file| &file.filename));
+        }
     }
+    picked
+}
 
-    #[test]
-    fn a_status_belongs_to_a_page_that_stands_alone() {
-        let mut quarantined = page(&["demo-2.0.tar.gz"], Some(&["2.0"]));
-        quarantined.project_status = Some(json!({ "status": "quarantined" }));
-        let alone = merged(&[("root/pypi", quarantined.clone())]);
-        assert_eq!((alone.status(), alone.files.len()), (Some("quarantined"), 0));
-        let both = merged(&[("ada/dev", page(&["demo-1.0.tar.gz"], Some(&["1.0"]))), ("root/pypi", quarantined)]);
-        assert_eq!((both.status(), both.files.len()), (None, 1), "what is quarantined upstream stays away");
+/// All versions that the pages state, and for a page that states none those of its files; none when no page does.
+fn versions(project: &ProjectName, pages: &[(IndexName, Arc<ProjectPage>)]) -> Option<Vec<String>> {
+    if pages.iter().all(|(_, page)| page.versions.is_none()) {
+        return None;
+    }
+    let mut versions = Versions::default();
+    for (_, page) in pages {
+        match &page.versions {
+            Some(stated) => stated.iter().for_each(|version| versions.add(version)),
+            None => {
+                let stated = page.files.iter().filter_map(|file| file.filename.version(project));
+                stated.for_each(|version| versions.add(&version.to_string()));
+            }
+        }
+    }
+    Some(versions.texts)
+}
+
+/// Versions in the order of their coming, each once, whatever its spelling.
+#[derive(Default)]
+struct Versions {
+    texts: Vec<String>,
+    known: HashSet<Version>,
+    unreadable: HashSet<String>,
+}
+
+impl Versions {
+    fn add(&mut self, text: &str) {
+        let is_new = match Version::from_str(text) {
+            Ok(version) => self.known.insert(version),
+            Err(_) => self.unreadable.insert(text.to_owned()),
+        };
+        if is_new {
+            self.texts.push(text.to_owned());
+        }
+    }
+}
+
+impl<'a> From<&'a MergedPage> for Told<'a> {
+    fn from(page: &'a MergedPage) -> Self {
+        page.told()
     }
 }

@@ -2,37 +2,40 @@ use super::settings::IndexSettings;
 use crate::names::IndexName;
 use std::collections::{HashSet, VecDeque};
 
-/// Most indexes that one draws from. Each costs a look for every page; real sites have a handful.
-pub const ORDER_MAX: usize = 100;
+/// Most stages of one order. All are asked for each page; real orders have fewer than ten.
+pub const STAGES_MAX: usize = 200;
 
-/// The index and those that it draws from: its bases, then theirs, each once, and all mirrors last (devpi's `sro`).
-/// Bases that are not there are passed over; circles end.
+/// The indexes that `index` shows files of, itself first: its bases and theirs, breadth first, each once, and all
+/// mirrors at the end.
+///
+/// Bases that `settings` does not know are left out; none is known: no order. An order that is longer than
+/// [`STAGES_MAX`] is cut, and then has no mirrors: a stage that was cut off might own what a mirror offers.
 pub fn order<'a>(
     index: &IndexName,
     settings: impl Fn(&IndexName) -> Option<&'a IndexSettings>,
 ) -> Vec<(IndexName, &'a IndexSettings)> {
     let Some(own) = settings(index) else { return Vec::new() };
-    let (mut stages, mut mirrors) = (Vec::new(), Vec::new());
+    let mut stages = Vec::new();
+    let mut mirrors = Vec::new();
     let mut seen = HashSet::from([index.clone()]);
-    let mut waiting = VecDeque::from([(index.clone(), own)]);
-    while let Some((name, own)) = waiting.pop_front() {
-        for base in own.bases() {
-            if seen.len() >= ORDER_MAX || seen.contains(base) {
+    let mut todo = VecDeque::from([(index.clone(), own)]);
+    while let Some((name, stage)) = todo.pop_front() {
+        stages.push((name, stage));
+        for base in stage.bases() {
+            if seen.contains(base) {
                 continue;
             }
-            match settings(base) {
-                Some(found @ IndexSettings::Stage(_)) => {
-                    seen.insert(base.clone());
-                    waiting.push_back((base.clone(), found));
-                }
-                Some(found @ IndexSettings::Mirror(_)) => {
-                    seen.insert(base.clone());
-                    mirrors.push((base.clone(), found));
-                }
-                None => {}
+            let Some(found) = settings(base) else { continue };
+            seen.insert(base.clone());
+            if found.is_mirror() {
+                mirrors.push((base.clone(), found));
+            } else if stages.len() + todo.len() < STAGES_MAX {
+                todo.push_back((base.clone(), found));
+            } else {
+                stages.extend(todo);
+                return stages;
             }
         }
-        stages.push((name, own));
     }
     stages.extend(mirrors);
     stages

@@ -1,21 +1,25 @@
 use super::acl::Acl;
-use super::reserved::{Reserved, Whitelisted};
-use super::value::{self, SettingsError};
-use crate::names::{IndexName, ProjectName, UserName};
+use super::error::{SettingsError, shown, shown_plain};
+use super::mirror_url::MirrorUrl;
+use super::patterns::{Reserved, Whitelisted};
+use super::values::{self, Change, Outcome, What};
+use crate::names::{IndexName, UserName};
 use serde_json::{Map, Value};
+use std::fmt::Display;
 
-/// The settings of an index, in devpi's words and two of our own (`acl_read`, `reserved`).
+/// What an index is set to. Equal settings are the same settings: a change that leaves them equal changed nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IndexSettings {
     Stage(StageSettings),
     Mirror(MirrorSettings),
 }
 
-/// An index that is uploaded to and may draw from others.
+/// A private index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageSettings {
+    /// Indexes whose files this one shows too, in order.
     pub bases: Vec<IndexName>,
-    /// Whether files may be overwritten and removed.
+    /// Whether files may be overwritten and deleted.
     pub volatile: bool,
     pub acl_upload: Acl,
     pub acl_toxresult_upload: Acl,
@@ -23,262 +27,78 @@ pub struct StageSettings {
     pub mirror_whitelist: Vec<Whitelisted>,
     pub mirror_whitelist_inheritance: Inheritance,
     pub reserved: Vec<Reserved>,
-    pub told: Told,
-}
-
-/// An index that shows what another server has.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MirrorSettings {
-    pub volatile: bool,
-    /// May hold a user and a password.
-    pub mirror_url: Option<String>,
-    pub mirror_web_url_fmt: Option<String>,
-    /// Seconds for which a page is believed.
-    pub mirror_cache_expiry: Option<u64>,
-    pub mirror_no_project_list: bool,
-    pub mirror_use_external_urls: bool,
-    /// Taken for devpi's clients; we find out ourselves.
-    pub mirror_provides_core_metadata: bool,
-    pub mirror_ignore_serial_header: bool,
-    pub acl_read: Acl,
-    pub reserved: Vec<Reserved>,
-    pub told: Told,
-}
-
-/// What people write about an index.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Told {
     pub title: Option<String>,
     pub description: Option<String>,
     pub custom_data: Option<Value>,
 }
 
-/// How the whitelists of several stages become one.
+/// An index that fetches from another server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MirrorSettings {
+    pub volatile: bool,
+    pub mirror_url: Option<MirrorUrl>,
+    /// A project's page for people at the upstream, with `{name}` in it.
+    pub mirror_web_url_fmt: Option<String>,
+    /// Seconds; none: the house's own.
+    pub mirror_cache_expiry: Option<u64>,
+    pub mirror_no_project_list: bool,
+    pub mirror_use_external_urls: bool,
+    pub mirror_provides_core_metadata: bool,
+    pub mirror_ignore_serial_header: bool,
+    pub acl_read: Acl,
+    pub reserved: Vec<Reserved>,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub custom_data: Option<Value>,
+}
+
+/// How the whitelists of the stages in an order combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inheritance {
     Intersection,
     Union,
 }
 
-/// What devpi takes on a mirror and forgets: old exports have it.
-const FORGOTTEN_ON_MIRRORS: [&str; 4] = ["bases", "acl_upload", "mirror_whitelist", "pypi_whitelist"];
-
-/// What stands for a password that is not shown.
-const HIDDEN: &str = "***";
-
-impl StageSettings {
-    pub fn of(owner: &UserName) -> Self {
-        Self {
-            bases: Vec::new(),
-            volatile: true,
-            acl_upload: Acl::new([owner.to_string()]),
-            acl_toxresult_upload: Acl::everybody(),
-            acl_read: Acl::everybody(),
-            mirror_whitelist: Vec::new(),
-            mirror_whitelist_inheritance: Inheritance::Intersection,
-            reserved: Vec::new(),
-            told: Told::default(),
-        }
-    }
-
-    fn set(&mut self, key: &str, given: &Value) -> Result<bool, SettingsError> {
-        match key {
-            "bases" => self.bases = value::bases(given)?,
-            "volatile" => self.volatile = value::boolean(given)?,
-            "acl_upload" => self.acl_upload = value::acl(given)?,
-            "acl_toxresult_upload" => self.acl_toxresult_upload = value::acl(given)?,
-            "acl_read" => self.acl_read = value::acl(given)?,
-            "mirror_whitelist" => self.mirror_whitelist = value::whitelist(given)?,
-            "mirror_whitelist_inheritance" => self.mirror_whitelist_inheritance = Inheritance::parse(given)?,
-            "reserved" => self.reserved = value::reserved(given)?,
-            key => return self.told.set(key, given),
-        }
-        Ok(true)
-    }
-
-    fn json(&self) -> Map<String, Value> {
-        let texts = |items: Vec<String>| Value::from(items);
-        let mut json = Map::new();
-        json.insert("acl_upload".to_owned(), texts(self.acl_upload.names().to_vec()));
-        json.insert("bases".to_owned(), texts(self.bases.iter().map(ToString::to_string).collect()));
-        json.insert("acl_toxresult_upload".to_owned(), texts(self.acl_toxresult_upload.names().to_vec()));
-        json.insert("volatile".to_owned(), self.volatile.into());
-        let whitelist = self.mirror_whitelist.iter().map(ToString::to_string).collect();
-        json.insert("mirror_whitelist".to_owned(), texts(whitelist));
-        json.insert("mirror_whitelist_inheritance".to_owned(), self.mirror_whitelist_inheritance.as_str().into());
-        own(&mut json, &self.acl_read, &self.reserved);
-        self.told.json(&mut json);
-        json.insert("type".to_owned(), "stage".into());
-        json
-    }
-}
-
-impl Default for MirrorSettings {
-    fn default() -> Self {
-        Self {
-            volatile: true,
-            mirror_url: None,
-            mirror_web_url_fmt: None,
-            mirror_cache_expiry: None,
-            mirror_no_project_list: false,
-            mirror_use_external_urls: false,
-            mirror_provides_core_metadata: false,
-            mirror_ignore_serial_header: false,
-            acl_read: Acl::everybody(),
-            reserved: Vec::new(),
-            told: Told::default(),
-        }
-    }
-}
-
-impl MirrorSettings {
-    fn set(&mut self, key: &str, given: &Value) -> Result<bool, SettingsError> {
-        match key {
-            "volatile" => self.volatile = value::boolean(given)?,
-            // What was shown without its password comes back without it.
-            "mirror_url" if self.mirror_url.as_deref().map(hidden).as_deref() == given.as_str() => {}
-            "mirror_url" => self.mirror_url = Some(value::url(given)?),
-            "mirror_web_url_fmt" => self.mirror_web_url_fmt = Some(value::text(key, given)?),
-            "mirror_cache_expiry" => self.mirror_cache_expiry = Some(value::seconds(key, given)?),
-            "mirror_no_project_list" => self.mirror_no_project_list = value::boolean(given)?,
-            "mirror_use_external_urls" => self.mirror_use_external_urls = value::boolean(given)?,
-            "mirror_provides_core_metadata" => self.mirror_provides_core_metadata = value::boolean(given)?,
-            "mirror_ignore_serial_header" => self.mirror_ignore_serial_header = value::boolean(given)?,
-            "acl_read" => self.acl_read = value::acl(given)?,
-            "reserved" => self.reserved = value::reserved(given)?,
-            key if FORGOTTEN_ON_MIRRORS.contains(&key) => {}
-            key => return self.told.set(key, given),
-        }
-        Ok(true)
-    }
-
-    /// Takes a setting back; whether there was such a key to take back.
-    fn unset(&mut self, key: &str) -> bool {
-        let fresh = Self::default();
-        match key {
-            "mirror_url" => self.mirror_url = None,
-            "mirror_web_url_fmt" => self.mirror_web_url_fmt = None,
-            "mirror_cache_expiry" => self.mirror_cache_expiry = None,
-            "mirror_no_project_list" => self.mirror_no_project_list = fresh.mirror_no_project_list,
-            "mirror_use_external_urls" => self.mirror_use_external_urls = fresh.mirror_use_external_urls,
-            "mirror_provides_core_metadata" => self.mirror_provides_core_metadata = false,
-            "mirror_ignore_serial_header" => self.mirror_ignore_serial_header = fresh.mirror_ignore_serial_header,
-            key => return self.told.unset(key),
-        }
-        true
-    }
-
-    fn json(&self, with_password: bool) -> Map<String, Value> {
-        let mut json = Map::new();
-        json.insert("type".to_owned(), "mirror".into());
-        json.insert("volatile".to_owned(), self.volatile.into());
-        self.told.json(&mut json);
-        if let Some(url) = &self.mirror_url {
-            let url = if with_password { url.clone() } else { hidden(url) };
-            json.insert("mirror_url".to_owned(), url.into());
-        }
-        if let Some(format) = &self.mirror_web_url_fmt {
-            json.insert("mirror_web_url_fmt".to_owned(), format.clone().into());
-        }
-        if let Some(seconds) = self.mirror_cache_expiry {
-            json.insert("mirror_cache_expiry".to_owned(), seconds.into());
-        }
-        for (key, flag) in [
-            ("mirror_no_project_list", self.mirror_no_project_list),
-            ("mirror_use_external_urls", self.mirror_use_external_urls),
-            ("mirror_provides_core_metadata", self.mirror_provides_core_metadata),
-            ("mirror_ignore_serial_header", self.mirror_ignore_serial_header),
-        ] {
-            if flag {
-                json.insert(key.to_owned(), true.into());
-            }
-        }
-        own(&mut json, &self.acl_read, &self.reserved);
-        json
-    }
-}
-
 impl IndexSettings {
-    /// The settings of a new index, from what its maker gives.
+    /// The settings of a new index: devpi's defaults, and what was given.
     pub fn create(owner: &UserName, given: &Map<String, Value>) -> Result<Self, SettingsError> {
-        let mut settings = match given.get("type").map_or(Some("stage"), Value::as_str) {
-            Some("stage") => Self::Stage(StageSettings::of(owner)),
-            Some("mirror") => Self::Mirror(MirrorSettings::default()),
-            other => return Err(format!("unknown index type '{}'", other.unwrap_or_default()).into()),
+        let mut settings = match given.get("type") {
+            None => Self::Stage(StageSettings::new(owner)),
+            Some(said) if said == "stage" => Self::Stage(StageSettings::new(owner)),
+            Some(said) if said == "mirror" => Self::Mirror(MirrorSettings::new()),
+            Some(said) => return Err(SettingsError::Type(shown(said))),
         };
-        settings.take(given)?;
+        settings.set_all(given)?;
         Ok(settings)
     }
 
-    /// What [`IndexSettings::to_stored`] wrote. devpi's old data lacks the inheritance, and means a union by that.
-    pub fn from_stored(owner: &UserName, stored: &Map<String, Value>) -> Result<Self, SettingsError> {
-        Self::create(owner, stored)
-    }
-
-    /// As the database keeps them: with a mirror's password.
-    pub fn to_stored(&self) -> Map<String, Value> {
-        match self {
-            Self::Stage(stage) => stage.json(),
-            Self::Mirror(mirror) => mirror.json(true),
-        }
-    }
-
-    /// As they are shown.
-    pub fn to_shown(&self) -> Map<String, Value> {
-        match self {
-            Self::Stage(stage) => stage.json(),
-            Self::Mirror(mirror) => mirror.json(false),
-        }
-    }
-
-    /// Sets what is given and leaves the rest.
-    pub(super) fn take(&mut self, given: &Map<String, Value>) -> Result<(), SettingsError> {
-        let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
-        for (key, value) in given.iter().filter(|(key, _)| !matches!(key.as_str(), "type" | "projects")) {
-            let set = match self {
-                Self::Stage(stage) => stage.set(key, value),
-                Self::Mirror(mirror) => mirror.set(key, value),
-            };
-            match set {
-                Ok(true) => {}
-                Ok(false) => unknown.push(format!("{key}={}", python(value))),
-                Err(SettingsError(why)) => wrong.extend(why),
-            }
-        }
-        if !unknown.is_empty() {
-            wrong.push(format!("indexconfig got unexpected keyword arguments: {}", unknown.join(", ")));
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(SettingsError(wrong)) }
-    }
-
-    /// Takes one setting back to nothing (`key-=`).
-    pub(super) fn drop_key(&mut self, key: &str) -> Result<(), SettingsError> {
-        let dropped = match self {
-            Self::Stage(stage) => stage.told.unset(key),
-            Self::Mirror(mirror) => mirror.unset(key),
+    /// Reads what [`to_stored`](Self::to_stored) or devpi itself stored. What is missing there means what devpi takes
+    /// it for, which is not always what a new index gets.
+    pub fn from_stored(stored: &Map<String, Value>) -> Result<Self, SettingsError> {
+        let said = stored.get("type").unwrap_or(&Value::Null);
+        let mut settings = match said.as_str() {
+            Some("stage") => Self::Stage(StageSettings::nothing_said()),
+            Some("mirror") => Self::Mirror(MirrorSettings { volatile: false, ..MirrorSettings::new() }),
+            _ => return Err(SettingsError::Type(shown(said))),
         };
-        if dropped {
-            return Ok(());
-        }
-        // Our own two go back to what they are when nobody says anything.
-        match (key, self) {
-            ("acl_read", Self::Stage(StageSettings { acl_read, .. }) | Self::Mirror(MirrorSettings { acl_read, .. })) => {
-                *acl_read = Acl::everybody();
-                Ok(())
-            }
-            ("reserved", Self::Stage(StageSettings { reserved, .. }) | Self::Mirror(MirrorSettings { reserved, .. })) => {
-                reserved.clear();
-                Ok(())
-            }
-            (key, settings) if settings.to_stored().contains_key(key) => {
-                Err("Default values can't be removed.".to_owned().into())
-            }
-            _ => Ok(()),
-        }
+        settings.set_all(stored)?;
+        Ok(settings)
     }
 
-    pub fn is_stage(&self) -> bool {
-        matches!(self, Self::Stage(_))
+    /// The settings for showing, as devpi's `indexconfig`: without passwords.
+    pub fn to_json(&self) -> Map<String, Value> {
+        self.write(MirrorUrl::shown)
+    }
+
+    /// The settings for the database: with the password that a mirror's URL holds.
+    pub fn to_stored(&self) -> Map<String, Value> {
+        self.write(|url| url.expose().to_owned())
+    }
+
+    /// Whether all bases exist, as `exists` knows it.
+    pub fn check_bases(&self, exists: impl Fn(&IndexName) -> bool) -> Result<(), SettingsError> {
+        let missing = self.bases().iter().filter(|base| !exists(base));
+        SettingsError::of(missing.map(|base| SettingsError::NoBase(base.to_string())).collect())
     }
 
     pub fn bases(&self) -> &[IndexName] {
@@ -286,6 +106,10 @@ impl IndexSettings {
             Self::Stage(stage) => &stage.bases,
             Self::Mirror(_) => &[],
         }
+    }
+
+    pub fn is_mirror(&self) -> bool {
+        matches!(self, Self::Mirror(_))
     }
 
     pub fn volatile(&self) -> bool {
@@ -302,69 +126,209 @@ impl IndexSettings {
         }
     }
 
-    pub fn reserves(&self, project: &ProjectName) -> bool {
-        let reserved = match self {
-            Self::Stage(stage) => &stage.reserved,
-            Self::Mirror(mirror) => &mirror.reserved,
-        };
-        reserved.iter().any(|reserved| reserved.covers(project))
-    }
-}
-
-/// Whether all bases are there.
-pub fn check_bases(settings: &IndexSettings, exists: impl Fn(&IndexName) -> bool) -> Result<(), SettingsError> {
-    let missing = settings.bases().iter().filter(|base| !exists(base));
-    let messages: Vec<_> = missing.map(|base| format!("base index '{base}' does not exist")).collect();
-    if messages.is_empty() { Ok(()) } else { Err(SettingsError(messages)) }
-}
-
-impl Told {
-    fn set(&mut self, key: &str, given: &Value) -> Result<bool, SettingsError> {
-        match key {
-            "title" => self.title = Some(value::text(key, given)?),
-            "description" => self.description = Some(value::text(key, given)?),
-            "custom_data" => self.custom_data = Some(value::any(key, given)?),
-            _ => return Ok(false),
+    pub fn title(&self) -> Option<&str> {
+        match self {
+            Self::Stage(stage) => stage.title.as_deref(),
+            Self::Mirror(mirror) => mirror.title.as_deref(),
         }
-        Ok(true)
     }
 
-    fn unset(&mut self, key: &str) -> bool {
-        match key {
-            "title" => self.title = None,
-            "description" => self.description = None,
-            "custom_data" => self.custom_data = None,
-            _ => return false,
+    /// The settings' own type, as its JSON names it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Stage(_) => "stage",
+            Self::Mirror(_) => "mirror",
         }
-        true
     }
 
-    fn json(&self, json: &mut Map<String, Value>) {
-        for (key, text) in [("title", &self.title), ("description", &self.description)] {
-            if let Some(text) = text {
-                json.insert(key.to_owned(), text.clone().into());
+    /// Sets what is given; the rest stays.
+    pub(super) fn set_all(&mut self, given: &Map<String, Value>) -> Outcome {
+        let mut unknown = Vec::new();
+        // Not settings: the type is chosen once, and the projects only came along with what was shown.
+        for (key, value) in given.iter().filter(|(key, _)| *key != "type" && *key != "projects") {
+            if !self.apply(Change { key, what: What::Set(value) })? {
+                unknown.push(format!("{key}={}", shown_plain(value)));
             }
         }
-        if let Some(data) = &self.custom_data {
-            json.insert("custom_data".to_owned(), data.clone());
+        if unknown.is_empty() { Ok(()) } else { Err(SettingsError::Unexpected(unknown.join(", "))) }
+    }
+
+    /// Makes one change; false when there is no such setting.
+    pub(super) fn apply(&mut self, change: Change<'_>) -> Result<bool, SettingsError> {
+        match self {
+            Self::Stage(stage) => stage.apply(change),
+            Self::Mirror(mirror) => mirror.apply(change),
         }
+    }
+
+    fn write(&self, url: impl Fn(&MirrorUrl) -> String) -> Map<String, Value> {
+        match self {
+            Self::Stage(stage) => stage.write(),
+            Self::Mirror(mirror) => mirror.write(url),
+        }
+    }
+}
+
+impl StageSettings {
+    /// devpi's defaults for a new index.
+    pub fn new(owner: &UserName) -> Self {
+        Self {
+            bases: Vec::new(),
+            volatile: true,
+            acl_upload: Acl::only(owner),
+            acl_toxresult_upload: Acl::everybody(),
+            acl_read: Acl::everybody(),
+            mirror_whitelist: Vec::new(),
+            mirror_whitelist_inheritance: Inheritance::Intersection,
+            reserved: Vec::new(),
+            title: None,
+            description: None,
+            custom_data: None,
+        }
+    }
+
+    /// What devpi makes of a stored index of which nothing is said; whitelists were united when it knew no other way.
+    fn nothing_said() -> Self {
+        Self {
+            bases: Vec::new(),
+            volatile: false,
+            acl_upload: Acl::default(),
+            acl_toxresult_upload: Acl::everybody(),
+            acl_read: Acl::everybody(),
+            mirror_whitelist: Vec::new(),
+            mirror_whitelist_inheritance: Inheritance::Union,
+            reserved: Vec::new(),
+            title: None,
+            description: None,
+            custom_data: None,
+        }
+    }
+
+    fn apply(&mut self, change: Change<'_>) -> Result<bool, SettingsError> {
+        match change.key {
+            "bases" => change.bases(&mut self.bases),
+            "volatile" => change.one(&mut self.volatile, values::boolean),
+            "acl_upload" => change.acl("acl_upload", &mut self.acl_upload),
+            "acl_toxresult_upload" => change.acl("acl_toxresult_upload", &mut self.acl_toxresult_upload),
+            "acl_read" => change.readers(&mut self.acl_read),
+            "mirror_whitelist" => change.whitelist(&mut self.mirror_whitelist),
+            "mirror_whitelist_inheritance" => change.one(&mut self.mirror_whitelist_inheritance, values::inheritance),
+            "reserved" => change.reserved(&mut self.reserved),
+            "title" => change.text("title", &mut self.title),
+            "description" => change.text("description", &mut self.description),
+            "custom_data" => change.any(&mut self.custom_data),
+            // The whitelist's name of long ago, which devpi takes and forgets.
+            "pypi_whitelist" => Ok(()),
+            _ => return Ok(false),
+        }
+        .map(|()| true)
+    }
+
+    fn write(&self) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("acl_upload".into(), list(self.acl_upload.principals()));
+        out.insert("bases".into(), list(&self.bases));
+        out.insert("acl_toxresult_upload".into(), list(self.acl_toxresult_upload.principals()));
+        out.insert("volatile".into(), self.volatile.into());
+        out.insert("mirror_whitelist".into(), list(&self.mirror_whitelist));
+        out.insert("mirror_whitelist_inheritance".into(), self.mirror_whitelist_inheritance.as_str().into());
+        write_ours(&mut out, &self.acl_read, &self.reserved);
+        write_text(&mut out, "title", self.title.as_ref());
+        write_text(&mut out, "description", self.description.as_ref());
+        write_any(&mut out, "custom_data", self.custom_data.as_ref());
+        out.insert("type".into(), "stage".into());
+        out
+    }
+}
+
+impl MirrorSettings {
+    /// devpi's defaults for a new index.
+    pub fn new() -> Self {
+        Self {
+            volatile: true,
+            mirror_url: None,
+            mirror_web_url_fmt: None,
+            mirror_cache_expiry: None,
+            mirror_no_project_list: false,
+            mirror_use_external_urls: false,
+            mirror_provides_core_metadata: false,
+            mirror_ignore_serial_header: false,
+            acl_read: Acl::everybody(),
+            reserved: Vec::new(),
+            title: None,
+            description: None,
+            custom_data: None,
+        }
+    }
+
+    fn apply(&mut self, change: Change<'_>) -> Result<bool, SettingsError> {
+        match change.key {
+            "volatile" => change.one(&mut self.volatile, values::boolean),
+            "mirror_url" => self.apply_url(change),
+            "mirror_web_url_fmt" => change.text("mirror_web_url_fmt", &mut self.mirror_web_url_fmt),
+            "mirror_cache_expiry" => change.maybe(&mut self.mirror_cache_expiry, values::expiry),
+            "mirror_no_project_list" => change.flag(&mut self.mirror_no_project_list),
+            "mirror_use_external_urls" => change.flag(&mut self.mirror_use_external_urls),
+            "mirror_provides_core_metadata" => change.flag(&mut self.mirror_provides_core_metadata),
+            "mirror_ignore_serial_header" => change.flag(&mut self.mirror_ignore_serial_header),
+            "acl_read" => change.readers(&mut self.acl_read),
+            "reserved" => change.reserved(&mut self.reserved),
+            "title" => change.text("title", &mut self.title),
+            "description" => change.text("description", &mut self.description),
+            "custom_data" => change.any(&mut self.custom_data),
+            // Stages' settings that old exports have on mirrors, which devpi takes and forgets.
+            "bases" | "acl_upload" | "mirror_whitelist" | "pypi_whitelist" => Ok(()),
+            _ => return Ok(false),
+        }
+        .map(|()| true)
+    }
+
+    /// A URL that comes back as it was shown keeps its password.
+    fn apply_url(&mut self, change: Change<'_>) -> Outcome {
+        if let What::Set(Value::String(said)) = change.what
+            && self.mirror_url.as_ref().is_some_and(|url| url.shown() == *said)
+        {
+            return Ok(());
+        }
+        let read = |value: &Value| MirrorUrl::parse(value.as_str().ok_or(SettingsError::MirrorUrl)?);
+        change.maybe(&mut self.mirror_url, read)
+    }
+
+    fn write(&self, url: impl Fn(&MirrorUrl) -> String) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("type".into(), "mirror".into());
+        out.insert("volatile".into(), self.volatile.into());
+        write_text(&mut out, "title", self.title.as_ref());
+        write_text(&mut out, "mirror_url", self.mirror_url.as_ref().map(url).as_ref());
+        write_text(&mut out, "mirror_web_url_fmt", self.mirror_web_url_fmt.as_ref());
+        if let Some(seconds) = self.mirror_cache_expiry {
+            out.insert("mirror_cache_expiry".into(), seconds.into());
+        }
+        for (key, flag) in [
+            ("mirror_no_project_list", self.mirror_no_project_list),
+            ("mirror_use_external_urls", self.mirror_use_external_urls),
+            ("mirror_provides_core_metadata", self.mirror_provides_core_metadata),
+            ("mirror_ignore_serial_header", self.mirror_ignore_serial_header),
+        ] {
+            if flag {
+                out.insert(key.into(), true.into());
+            }
+        }
+        write_ours(&mut out, &self.acl_read, &self.reserved);
+        write_text(&mut out, "description", self.description.as_ref());
+        write_any(&mut out, "custom_data", self.custom_data.as_ref());
+        out
+    }
+}
+
+impl Default for MirrorSettings {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Inheritance {
-    fn parse(given: &Value) -> Result<Self, SettingsError> {
-        match given.as_str().map(str::to_lowercase).as_deref() {
-            Some("intersection") => Ok(Self::Intersection),
-            Some("union") => Ok(Self::Union),
-            _ => Err(format!(
-                "Unknown value '{}' for mirror_whitelist_inheritance, must be 'intersection' or 'union'.",
-                given.as_str().unwrap_or_default()
-            )
-            .into()),
-        }
-    }
-
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Intersection => "intersection",
             Self::Union => "union",
@@ -372,41 +336,28 @@ impl Inheritance {
     }
 }
 
-/// Our own keys are shown where they say something, so that other indexes look as in devpi.
-fn own(json: &mut Map<String, Value>, acl_read: &Acl, reserved: &[Reserved]) {
+fn list(entries: &[impl Display]) -> Value {
+    entries.iter().map(ToString::to_string).collect()
+}
+
+/// The settings that devpi does not have: shown only where they say something.
+fn write_ours(out: &mut Map<String, Value>, acl_read: &Acl, reserved: &[Reserved]) {
     if *acl_read != Acl::everybody() {
-        json.insert("acl_read".to_owned(), acl_read.names().to_vec().into());
+        out.insert("acl_read".into(), list(acl_read.principals()));
     }
     if !reserved.is_empty() {
-        json.insert("reserved".to_owned(), reserved.iter().map(ToString::to_string).collect::<Vec<_>>().into());
+        out.insert("reserved".into(), list(reserved));
     }
 }
 
-/// A URL without its password.
-fn hidden(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(parsed) if parsed.password().is_some() || !parsed.username().is_empty() => {
-            let authority = url.split_once("//").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
-            match authority.and_then(|authority| authority.rsplit_once('@')) {
-                Some((secret, _)) => url.replacen(&format!("{secret}@"), &format!("{HIDDEN}@"), 1),
-                None => url.to_owned(),
-            }
-        }
-        _ => url.to_owned(),
+fn write_text(out: &mut Map<String, Value>, key: &str, text: Option<&String>) {
+    if let Some(text) = text {
+        out.insert(key.into(), text.as_str().into());
     }
 }
 
-/// A value as devpi's sentences show it.
-fn python(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Null => "None".to_owned(),
-        other => other.to_string(),
+fn write_any(out: &mut Map<String, Value>, key: &str, value: Option<&Value>) {
+    if let Some(value) = value {
+        out.insert(key.into(), value.clone());
     }
 }
-
-#[cfg(test)]
-#[path = "settings/tests.rs"]
-mod tests;

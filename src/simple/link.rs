@@ -1,3 +1,4 @@
+use crate::names::IndexName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use url::Url;
@@ -110,14 +111,14 @@ pub(super) fn directory(url: &str) -> String {
 }
 
 /// Writes a path of [`File::path`](super::File::path) for use in a URL: each segment escaped, `+f` and `+e` left raw.
-pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File) {
-    if let Some(home) = &file.home {
-        // Every index lies two levels below the top.
+/// A file of another index, its home, is reached through the common root.
+pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File, home: Option<&IndexName>) {
+    if let Some(home) = home {
         out.extend_from_slice(b"../../");
-        for part in [home.user(), home.index()] {
-            utf8_percent_encode(part, &SEGMENT).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
-            out.push(b'/');
-        }
+        write_segment(out, home.user());
+        out.push(b'/');
+        write_segment(out, home.index());
+        out.push(b'/');
     }
     match &file.sha256 {
         Some(sha256) => {
@@ -130,7 +131,11 @@ pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File) {
         }
     }
     out.push(b'/');
-    for piece in utf8_percent_encode(file.filename.as_str(), &SEGMENT) {
+    write_segment(out, file.filename.as_str());
+}
+
+fn write_segment(out: &mut Vec<u8>, segment: &str) {
+    for piece in utf8_percent_encode(segment, &SEGMENT) {
         out.extend_from_slice(piece.as_bytes());
     }
 }

@@ -1,6 +1,7 @@
 use super::hashes::best;
 use super::link::write_path;
-use super::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Yanked};
+use super::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Told, Yanked};
+use crate::names::IndexName;
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -11,27 +12,27 @@ const HTML_FILE_BYTES: usize = 360;
 const HEAD_BYTES: usize = 512;
 
 /// The page as PEP 691 JSON. `base` is the relative path from the page to its index, such as `../../`: every file's URL
-/// starts with it, so that no host name is in the page.
-pub fn render_json(page: &ProjectPage, base: &str) -> Vec<u8> {
-    write_json(page, page.files_offered(), page.told_api_version(), Some(base))
+/// starts with it, so that no host name is in the page. A file of another index is two steps and that index's name away.
+pub fn render_json<'a>(page: impl Into<Told<'a>>, base: &str) -> Vec<u8> {
+    write_json(&page.into(), Some(base))
 }
 
 /// The page as JSON for the database: with the upstream's absolute URLs, all files, the upstream's version, and keys in
 /// a fixed order, so that equal pages give equal bytes.
 pub fn to_stored(page: &ProjectPage) -> Vec<u8> {
-    write_json(page, &page.files, page.api_version, None)
+    write_json(&Told::stored(page), None)
 }
 
 /// The page as HTML (PEP 503, 592, 629, 658, 714, 740, 792), one anchor a line. `base` as in [`render_json`].
 ///
 /// Everything is escaped: some clients read the anchors with a regular expression that ends at the first `>`.
-pub fn render_html(page: &ProjectPage, base: &str) -> Vec<u8> {
-    let files = page.files_offered();
-    let mut out = Vec::with_capacity(HEAD_BYTES + files.len() * HTML_FILE_BYTES);
+pub fn render_html<'a>(page: impl Into<Told<'a>>, base: &str) -> Vec<u8> {
+    let page = page.into();
+    let mut out = Vec::with_capacity(HEAD_BYTES + page.files.len() * HTML_FILE_BYTES);
     let mut base_escaped = Vec::new();
     escape(&mut base_escaped, base);
     out.extend_from_slice(b"<!DOCTYPE html>\n<html>\n<head>\n");
-    write_html_meta(&mut out, "pypi:repository-version", &page.told_api_version().to_string());
+    write_html_meta(&mut out, "pypi:repository-version", &page.api_version.to_string());
     if let Some(status) = page.status() {
         write_html_meta(&mut out, "pypi:project-status", status);
         if let Some(reason) = page.status_reason() {
@@ -41,8 +42,8 @@ pub fn render_html(page: &ProjectPage, base: &str) -> Vec<u8> {
     out.extend_from_slice(b"<title>Links for ");
     out.extend_from_slice(page.name.as_str().as_bytes());
     out.extend_from_slice(b"</title>\n</head>\n<body>\n");
-    for file in files {
-        write_anchor(&mut out, file, &base_escaped);
+    for (file, home) in page.files.iter() {
+        write_anchor(&mut out, file, home, &base_escaped);
     }
     out.extend_from_slice(b"</body>\n</html>\n");
     out
@@ -55,10 +56,10 @@ pub(super) fn write_html_meta(out: &mut Vec<u8>, name: &str, content: &str) {
     out.extend_from_slice(b">\n");
 }
 
-fn write_anchor(out: &mut Vec<u8>, file: &File, base_escaped: &[u8]) {
+fn write_anchor(out: &mut Vec<u8>, file: &File, home: Option<&IndexName>, base_escaped: &[u8]) {
     out.extend_from_slice(b"<a href=\"");
     out.extend_from_slice(base_escaped);
-    write_path(out, file);
+    write_path(out, file, home);
     if let Some(sha256) = &file.sha256 {
         out.extend_from_slice(b"#sha256=");
         out.extend_from_slice(sha256.to_hex().as_bytes());
@@ -132,10 +133,13 @@ pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
 }
 
 /// `base` of `None` writes the stored form.
-fn write_json(page: &ProjectPage, files: &[File], api_version: ApiVersion, base: Option<&str>) -> Vec<u8> {
-    let mut json = Json { out: Vec::with_capacity(HEAD_BYTES + files.len() * JSON_FILE_BYTES), stored: base.is_none() };
+fn write_json(page: &Told<'_>, base: Option<&str>) -> Vec<u8> {
+    let room = HEAD_BYTES + page.files.len() * JSON_FILE_BYTES;
+    let mut json = Json { out: Vec::with_capacity(room), stored: base.is_none() };
+    let none = Map::new();
+    let (serial, is_text) = page.last_serial.map_or((None, false), |(serial, is_text)| (Some(serial), is_text));
     json.raw("{\"meta\":");
-    json.meta(page.last_serial, page.last_serial_is_text, api_version, &page.meta_extra);
+    json.meta(serial, is_text, page.api_version, page.meta_extra.unwrap_or(&none));
     json.raw(",\"name\":");
     json.text(page.name.as_str());
     if let Some(status) = &page.project_status {
@@ -151,12 +155,12 @@ fn write_json(page: &ProjectPage, files: &[File], api_version: ApiVersion, base:
         json.raw("]");
     }
     json.raw(",\"files\":[");
-    for (number, file) in files.iter().enumerate() {
+    for (number, (file, home)) in page.files.iter().enumerate() {
         json.comma(number);
-        json.file(file, base);
+        json.file(file, home, base);
     }
     json.raw("]");
-    json.extra(&page.extra);
+    json.extra(page.extra.unwrap_or(&none));
     json.raw("}");
     json.out
 }
@@ -243,7 +247,7 @@ impl Json {
         members
     }
 
-    fn file(&mut self, file: &File, base: Option<&str>) {
+    fn file(&mut self, file: &File, home: Option<&IndexName>, base: Option<&str>) {
         self.raw("{\"filename\":");
         self.text(file.filename.as_str());
         self.raw(",\"url\":");
@@ -253,7 +257,7 @@ impl Json {
                 self.text(base);
                 // The base's closing quote comes after the path, which needs no escapes.
                 self.out.pop();
-                write_path(&mut self.out, file);
+                write_path(&mut self.out, file, home);
                 self.raw("\"");
             }
         }

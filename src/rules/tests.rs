@@ -1,0 +1,4 @@
+mod access;
+mod merge;
+mod names;
+mod settings;
