@@ -33,7 +33,7 @@ mod states;
 pub mod wheel;
 mod writer;
 
-pub use accounts::{Claim, LOGIN_SECONDS, Login, ROOT, TokenWish, make_token};
+pub use accounts::{Claim, LOGIN_SECONDS, Login, TokenWish, make_token};
 pub use body::{FileBody, Piece, Shared};
 pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use errors::IndexError;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// `GET /{user}/{index}`: its settings, and unless told otherwise the names of its projects.
 pub async fn show_index(asked: &Asked<'_>, name: &IndexName, projects: bool) -> Result<Answer, IndexError> {
     let entry = asked.index.readable(asked.subject, name)?;
-    let mut shown = entry.settings.to_shown();
+    let mut shown = entry.settings.to_json();
     if projects {
         shown.insert("projects".to_owned(), asked.index.project_names(&entry).await?.into());
     }
@@ -20,7 +20,7 @@ pub async fn create_index(
     given: &Map<String, Value>,
 ) -> Result<Answer, IndexError> {
     let entry = asked.index.create_index(asked.subject, name, given).await?;
-    Ok(Answer::result("indexconfig", entry.settings.to_shown()))
+    Ok(Answer::result("indexconfig", entry.settings.to_json()))
 }
 
 /// `PATCH /{user}/{index}`: an object of settings, or a list of `key=value`, `key+=value`, `key-=value`.
@@ -33,7 +33,7 @@ pub async fn modify_index(
     let change: Value = serde_json::from_slice(body)
         .map_err(|_| IndexError::Invalid("Bad request: could not decode json".to_owned()))?;
     let entry = asked.index.modify_index(asked.subject, name, &change, error_on_noop).await?;
-    Ok(Answer::result("indexconfig", entry.settings.to_shown()))
+    Ok(Answer::result("indexconfig", entry.settings.to_json()))
 }
 
 /// `DELETE /{user}/{index}`: 201, as devpi says it.

@@ -1,5 +1,5 @@
 use super::{Answer, Asked};
-use crate::index::{IndexError, Link, Removal, VersionInfo};
+use crate::index::{IndexError, Link, Removal, VersionInfo, stamps};
 use crate::names::{DigestPrefix, IndexName, ProjectName, Version};
 use crate::store::Rel;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -33,7 +33,10 @@ pub async fn show_version(
     version: &str,
 ) -> Result<Answer, IndexError> {
     let entry = asked.index.readable(asked.subject, index)?;
-    let infos = asked.index.project_info(&entry, project, false).await?;
+    let infos = match asked.index.project_info(&entry, project, false).await {
+        Err(IndexError::NotThere(_)) => BTreeMap::new(),
+        infos => infos?,
+    };
     let found = match version {
         "latest" => newest(&infos, |_| true),
         "stable" => newest(&infos, |version| !version.any_prerelease()),
@@ -71,8 +74,8 @@ pub async fn show_file(
                 let mut shown = hashes(link);
                 shown.insert("project".to_owned(), project.as_str().into());
                 shown.insert("version".to_owned(), info.version.clone().into());
-                if let Some(size) = link.size {
-                    shown.insert("size".to_owned(), size.into());
+                if let Some(modified) = link.modified {
+                    shown.insert("last_modified".to_owned(), stamps::http_date(modified).into());
                 }
                 return Ok(Answer::result("releasefilemeta", shown));
             }

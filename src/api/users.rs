@@ -79,7 +79,7 @@ fn user_json(asked: &Asked<'_>, user: &UserRow) -> Map<String, Value> {
     for entry in catalog.indexes_of(&user.name) {
         let may = crate::rules::may_read_all(asked.subject, &catalog.order(entry));
         if entry.public || may == Verdict::Allowed {
-            indexes.insert(entry.name.index().to_owned(), entry.settings.to_shown().into());
+            indexes.insert(entry.name.index().to_owned(), entry.settings.to_json().into());
         }
     }
     shown.insert("indexes".to_owned(), indexes.into());

@@ -4,14 +4,11 @@ use super::errors::IndexError;
 use crate::auth::{AuthError, Checked, NewToken, TokenId, parse_token, same_hash};
 use crate::config::Secret;
 use crate::names::{IndexName, Sha256, UserName};
-use crate::rules::{self, Action, Scope, Subject, Verdict};
+use crate::rules::{self, ROOT, Scope, Subject, Verdict};
 use crate::store::{Private, TokenRow, UserRow};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The user that may do everything, and that always exists.
-pub const ROOT: &str = "root";
 
 /// How long a login lasts, in seconds: devpi's ten hours.
 pub const LOGIN_SECONDS: u64 = 36_000;
@@ -116,7 +113,7 @@ impl House {
                 self.upgrade_password(&name, claim).await;
                 self.new_login(&name).await
             }
-            _ => Err(IndexError::NeedsLogin(format!("user {} could not be authenticated", quoted(&claim.user)))),
+            _ => Err(IndexError::Unproved(format!("user {} could not be authenticated", quoted(&claim.user)))),
         }
     }
 
@@ -228,7 +225,7 @@ impl House {
     /// Deletes a user with all volatile indexes (devpi: DELETE `/{user}`).
     pub(super) async fn delete_user(&self, subject: &Subject, name: &UserName) -> Result<(), IndexError> {
         let what = || format!("no permission to delete user {name}");
-        allowed(rules::may(subject, &Action::DeleteUser(name)), what)?;
+        allowed(rules::may_delete_user(subject, name), what)?;
         let _change = self.changing.lock().await;
         let catalog = self.catalog();
         if !catalog.users.contains_key(name) {
@@ -342,7 +339,7 @@ pub(super) fn allowed(verdict: Verdict, what: impl FnOnce() -> String) -> Result
 }
 
 fn no_user(name: &UserName) -> IndexError {
-    IndexError::NotThere(format!("user {} does not exist", quoted(name.as_str())))
+    IndexError::NotThere(format!("no user {}", quoted(name.as_str())))
 }
 
 /// A text in quotes, as devpi's sentences show it.

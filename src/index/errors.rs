@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// Why a journey ended without what was asked for. Cheap to clone: shared calls hand one result to many.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum IndexError {
-    #[error("there is no index {0}")]
+    #[error("The stage {0} could not be found.")]
     UnknownIndex(IndexName),
     #[error("the index {0} has no project {1}")]
     UnknownProject(IndexName, ProjectName),
@@ -22,8 +22,11 @@ pub enum IndexError {
     #[error("{0}")]
     Name(#[from] NameError),
     /// Nobody was recognised, and somebody is needed.
-    #[error("{0}: log in first")]
+    #[error("{0}")]
     NeedsLogin(String),
+    /// What was proved, if anything, is not enough (devpi's 401 to who is logged in).
+    #[error("{0}")]
+    Unproved(String),
     /// Who was recognised may not.
     #[error("{0}")]
     Forbidden(String),

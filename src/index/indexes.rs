@@ -5,7 +5,7 @@ use super::catalog::{Catalog, IndexEntry, IndexKind, Parts};
 use super::errors::IndexError;
 use super::mirror::Mirror;
 use crate::names::{IndexName, UserName};
-use crate::rules::{self, Action, IndexSettings, Subject};
+use crate::rules::{self, IndexSettings, Scope, Subject};
 use crate::store::{IndexRow, UserRow};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -32,10 +32,17 @@ impl House {
     pub(super) fn readable(&self, subject: &Subject, name: &IndexName) -> Result<Arc<IndexEntry>, IndexError> {
         let catalog = self.catalog();
         let entry = catalog.index(name).cloned().ok_or_else(|| IndexError::UnknownIndex(name.clone()))?;
-        if !entry.public {
-            let verdict = rules::may_read_all(subject, &catalog.order(&entry));
-            allowed(verdict, || format!("no permission to read {name}"))?;
+        if entry.public {
+            return Ok(entry);
         }
+        let mut verdict = rules::may_read_all(subject, &catalog.order(&entry));
+        // Pages of the token's own index lead to files that lie in its bases.
+        if let Subject::User { scope: Scope::Token { index: Some(own), .. }, .. } = subject
+            && let Some(own) = catalog.index(own).filter(|own| own.order.contains(name))
+        {
+            verdict = rules::may_read_all(subject, &catalog.order(own));
+        }
+        allowed(verdict, || format!("no permission to read {name}"))?;
         Ok(entry)
     }
 
@@ -53,12 +60,12 @@ impl House {
         if catalog.index(name).is_some() {
             return Err(IndexError::Conflict(format!("index {} exists", quoted(name.as_str()))));
         }
-        allowed(rules::may(subject, &Action::CreateIndex(&owner)), || format!("no permission to create index {name}"))?;
+        allowed(rules::may_create_index(subject, name), || format!("no permission to create index {name}"))?;
         if catalog.indexes.len() >= INDEXES_MAX {
             return Err(IndexError::Invalid(format!("there are {INDEXES_MAX} indexes already")));
         }
         let settings = IndexSettings::create(&owner, given).map_err(invalid)?;
-        rules::check_bases(&settings, |base| base == name || catalog.index(base).is_some()).map_err(invalid)?;
+        settings.check_bases(|base| base == name || catalog.index(base).is_some()).map_err(invalid)?;
         let kind = match &settings {
             IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new())),
             IndexSettings::Mirror(mirror) => {
@@ -81,14 +88,13 @@ impl House {
         let _change = self.changing.lock().await;
         let catalog = self.catalog();
         let entry = self.entry(name)?;
-        let owner = name.owner();
-        allowed(rules::may(subject, &Action::ModifyIndex(&owner)), || format!("no permission to modify index {name}"))?;
-        let settings = entry.settings.change(&owner, change).map_err(invalid)?;
+        allowed(rules::may_modify_index(subject, name), || format!("no permission to modify index {name}"))?;
+        let settings = entry.settings.change(change).map_err(invalid)?;
         if error_on_noop && settings == entry.settings {
             return Err(IndexError::Invalid("The requested modifications resulted in no changes".to_owned()));
         }
         if settings.bases() != entry.settings.bases() {
-            rules::check_bases(&settings, |base| catalog.index(base).is_some()).map_err(invalid)?;
+            settings.check_bases(|base| catalog.index(base).is_some()).map_err(invalid)?;
         }
         let kind = match (&entry.kind, &settings, &entry.settings) {
             (IndexKind::Mirror(mirror), IndexSettings::Mirror(new), IndexSettings::Mirror(old)) => {
@@ -125,8 +131,7 @@ impl House {
         let _change = self.changing.lock().await;
         let catalog = self.catalog();
         let entry = self.entry(name)?;
-        let owner = name.owner();
-        allowed(rules::may(subject, &Action::DeleteIndex(&owner)), || format!("no permission to delete index {name}"))?;
+        allowed(rules::may_delete_index(subject, name), || format!("no permission to delete index {name}"))?;
         if !entry.volatile() {
             return Err(IndexError::Forbidden(format!("index {name} non-volatile, cannot delete")));
         }
@@ -206,7 +211,7 @@ impl House {
                 IndexSettings::Stage(_) => None,
             });
             let mut settings = stored.unwrap_or_else(|| rules::MirrorSettings { volatile: false, ..Default::default() });
-            settings.mirror_url = Some(mirror.upstream.base().to_string());
+            settings.mirror_url = rules::MirrorUrl::parse(mirror.upstream.base().as_str()).ok();
             let kind = IndexKind::Mirror(Arc::new(mirror.with_rules(&settings)));
             let settings = IndexSettings::Mirror(settings);
             all.insert(name.clone(), Parts { name: name.clone(), settings, kind, fixed: true });
@@ -218,7 +223,7 @@ impl House {
     }
 
     fn stored_index(&self, row: &IndexRow) -> Result<Parts, String> {
-        let settings = IndexSettings::from_stored(&row.name.owner(), &row.settings).map_err(|why| why.to_string())?;
+        let settings = IndexSettings::from_stored(&row.settings).map_err(|why| why.to_string())?;
         let kind = match (&settings, self.fixed.get(&row.name)) {
             (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new())),
             (IndexSettings::Mirror(settings), Some(fixed)) => IndexKind::Mirror(Arc::new(fixed.with_rules(settings))),

@@ -31,7 +31,8 @@ pub struct Link {
     pub path: String,
     pub filename: String,
     pub sha256: Option<crate::names::Sha256>,
-    pub size: Option<u64>,
+    /// Unix seconds, where the file is ours.
+    pub modified: Option<u64>,
     /// Its history, where it has one.
     pub log: Option<Value>,
     /// What it is a result for.
@@ -74,10 +75,12 @@ impl House {
                 mirror_infos(name, page).into_iter().for_each(|info| add(&mut found, info));
             }
         }
-        if !known {
-            return Err(IndexError::NotThere(format!("The project {project} does not exist.")));
+        match known {
+            true => Ok(found),
+            // The bases have it, and the index itself has nothing of it (devpi answers an empty object).
+            false if ignore_bases && Box::pin(self.project_info(entry, project, false)).await.is_ok() => Ok(found),
+            false => Err(IndexError::NotThere(format!("no project '{project}'"))),
         }
-        Ok(found)
     }
 
     /// What one index itself has of one version.
@@ -144,7 +147,7 @@ pub(super) fn link_of(stage: &IndexName, file: &FileRow) -> Link {
         path: format!("{stage}/+f/{}/{}", file.directory().directories(), file.filename),
         filename: file.filename.clone(),
         sha256: Some(file.sha256),
-        size: Some(file.size),
+        modified: u64::try_from(file.uploaded / 1_000_000).ok(),
         log: Some(file.log.clone().into()),
         for_path: file.for_file.as_ref().map(tested),
     }
@@ -180,7 +183,7 @@ fn mirror_infos(index: &IndexName, page: &ProjectPage) -> Vec<VersionInfo> {
             path: format!("{index}/{}", file.path()),
             filename: file.filename.to_string(),
             sha256: file.sha256,
-            size: file.size,
+            modified: None,
             log: None,
             for_path: None,
         });

@@ -75,7 +75,7 @@ pub struct MetadataKey {
 
 /// What upstream said, ready for use.
 pub enum Content {
-    Page(Box<ProjectPage>),
+    Page(Arc<ProjectPage>),
     /// An answer of the legacy JSON API, as it came.
     Json(Bytes),
 }

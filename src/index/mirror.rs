@@ -1,6 +1,6 @@
 use crate::fresh;
 use crate::names::{IndexName, ProjectName};
-use crate::rules::{MirrorSettings, Reserved};
+use crate::rules::{MirrorSettings, MirrorUrl, ROOT, Reserved};
 use crate::upstream::{Clients, Credentials, MirrorSite, Upstream};
 use std::time::Duration;
 use url::Url;
@@ -74,7 +74,7 @@ impl MirrorMaker {
     ///
     /// A sentence for the user, when `mirror_url` is missing or no URL.
     pub fn make(&self, name: &IndexName, settings: &MirrorSettings) -> Result<Mirror, String> {
-        let raw = settings.mirror_url.as_deref().unwrap_or_default();
+        let raw = settings.mirror_url.as_ref().map_or("", MirrorUrl::expose);
         if raw.is_empty() {
             return Err("a mirror needs mirror_url, the URL of the simple API that it mirrors".to_owned());
         }
@@ -84,7 +84,7 @@ impl MirrorMaker {
             .then(|| Credentials::new(decoded(base.username()), decoded(base.password().unwrap_or_default())));
         let site = MirrorSite {
             base,
-            base_is_listed: name.user() == super::ROOT,
+            base_is_listed: name.user() == ROOT,
             file_origins: Vec::new(),
             credentials,
             page_timeout: self.page_timeout,

@@ -167,7 +167,7 @@ impl House {
         let content = self
             .blocking(stored.body.len(), move || match kind {
                 DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
-                _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Box::new(page))),
+                _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Arc::new(page))),
             })
             .await?;
         // A row that cannot be read is no page: it is fetched again.

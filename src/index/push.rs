@@ -8,7 +8,7 @@ use super::keys::{FileKey, Place};
 use super::releases::Address as _;
 use super::stamps::log_entry;
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
-use crate::rules::{self, Action, Subject};
+use crate::rules::{self, Subject};
 use crate::store::{FileRow, Publication, PublishedAll, Rel, ReleaseRow};
 use crate::upstream::{Origin, Posted, Publish};
 use serde_json::{Map, Value};
@@ -58,10 +58,10 @@ impl House {
         let cannot = format!("user {user} cannot upload to {}", quoted(target.as_str()));
         // devpi answers 401 to whoever it is.
         let verdict = match &to.kind {
-            IndexKind::Stage(_) => rules::may(subject, &Action::Upload { index: target, settings: &to.settings }),
-            IndexKind::Mirror(_) => return Err(IndexError::NeedsLogin(cannot)),
+            IndexKind::Stage(_) => rules::may_upload(subject, target, &to.settings),
+            IndexKind::Mirror(_) => return Err(IndexError::Unproved(cannot)),
         };
-        allowed(verdict, || cannot.clone()).map_err(|_| IndexError::NeedsLogin(cannot))?;
+        allowed(verdict, || cannot.clone()).map_err(|_| IndexError::Unproved(cannot))?;
         let mut rows = Vec::new();
         for link in ordered(&info.links, &ask) {
             rows.push(self.pushed_file(subject, &from, &ask, &info, link, target).await?);

@@ -204,7 +204,7 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
     }
     let body = simple::to_stored(&parsed);
     let last_serial = parsed.last_serial;
-    Ok(Arrived { content: Content::Page(Box::new(parsed)), digest: Sha256::of(&body), body, last_serial })
+    Ok(Arrived { content: Content::Page(Arc::new(parsed)), digest: Sha256::of(&body), body, last_serial })
 }
 
 fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {

@@ -5,7 +5,7 @@ use super::errors::IndexError;
 use super::stamps::log_entry;
 use crate::cache::{Disk, DiskError, Spool};
 use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Sha256};
-use crate::rules::{self, Action, Subject};
+use crate::rules::{self, Subject};
 use crate::store::{FileRow, Publication, Published, Rel, ReleaseRow, YankOf};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -67,7 +67,7 @@ impl House {
         if !entry.is_stage() {
             return Err(IndexError::NotThere("cannot submit to mirror index".to_owned()));
         }
-        let verdict = rules::may(subject, &Action::Upload { index, settings: &entry.settings });
+        let verdict = rules::may_upload(subject, index, &entry.settings);
         allowed(verdict, || "no permission to submit".to_owned())?;
         Ok(entry)
     }
@@ -205,7 +205,7 @@ impl House {
         result: Bytes,
     ) -> Result<String, IndexError> {
         let entry = self.entry(index)?;
-        let verdict = rules::may(subject, &Action::ToxUpload { index, settings: &entry.settings });
+        let verdict = rules::may_upload_tox(subject, index, &entry.settings);
         allowed(verdict, || "no permission to upload a tox result".to_owned())?;
         let found = self.private.file(index, filename.as_str()).await?;
         let tested = found.filter(|row| row.sha256.prefix() == prefix && row.rel == Rel::Releasefile);
@@ -358,7 +358,7 @@ impl House {
         force: bool,
     ) -> Result<(), IndexError> {
         let entry = self.entry(index)?;
-        let verdict = rules::may(subject, &Action::DeleteRelease { index, settings: &entry.settings });
+        let verdict = rules::may_delete(subject, index, &entry.settings);
         allowed(verdict, || format!("no permission to delete from index {index}"))?;
         if !entry.is_stage() {
             let sentence = format!("{index} is a mirror; what it shows is upstream's");
@@ -400,7 +400,7 @@ impl House {
         yanked: Option<String>,
     ) -> Result<u64, IndexError> {
         let entry = self.entry(index)?;
-        let verdict = rules::may(subject, &Action::DeleteRelease { index, settings: &entry.settings });
+        let verdict = rules::may_delete(subject, index, &entry.settings);
         allowed(verdict, || format!("no permission to yank on index {index}"))?;
         if !entry.is_stage() {
             return Err(IndexError::Forbidden(format!("{index} is a mirror; what it shows is upstream's")));

@@ -6,13 +6,12 @@ use super::mirror::Mirror;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
-use crate::simple::{self, CoreMetadata, ProjectPage};
+use crate::simple::{self, CoreMetadata, ProjectPage, Told};
 use crate::rules;
 use crate::store::{DocumentKind, MetadataRow};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -168,24 +167,20 @@ fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Option<u64>) {
     for part in parts {
         if let Content::Page(page) = &*part.content {
             let changed = part.shown.as_ref().and_then(|shown| announced(page, shown));
-            pages.push((part.index.clone(), changed.map_or(Cow::Borrowed(&**page), Cow::Owned)));
+            pages.push((part.index.clone(), changed.map_or_else(|| Arc::clone(page), Arc::new)));
         }
     }
-    let merged;
-    let page = match pages.as_slice() {
-        [(index, page)] if *index == document.index => &**page,
-        pages => {
-            let pages: Vec<_> = pages.iter().map(|(index, page)| (index.clone(), &**page)).collect();
-            let Ok(project) = ProjectName::parse(&document.name) else { return (Vec::new(), None) };
-            merged = rules::merge(&document.index, &project, &pages);
-            &merged
-        }
-    };
-    let rendered = match key.format {
+    let told = |page: Told<'_>| match key.format {
         Format::JsonV1 => simple::render_json(page, &base),
         Format::Html | Format::HtmlV1 => simple::render_html(page, &base),
     };
-    (rendered, page.last_serial)
+    match pages.as_slice() {
+        [(index, page)] if *index == document.index => (told(Told::from(page.as_ref())), page.last_serial),
+        _ => match ProjectName::parse(&document.name) {
+            Ok(project) => (told(rules::merge(&project, pages, &document.index).told()), None),
+            Err(_) => (Vec::new(), None),
+        },
+    }
 }
 
 /// The page with what we add to it, when there is anything to add or to leave out.

@@ -31,7 +31,7 @@ impl House {
         let catalog = self.catalog();
         let order = catalog.order(entry);
         let stages: Vec<_> =
-            order.iter().filter(|(_, settings)| settings.is_stage()).map(|(name, _)| name.clone()).collect();
+            order.iter().filter(|(_, settings)| !settings.is_mirror()).map(|(name, _)| name.clone()).collect();
         let owners = self.private.owners(project, &stages).await?;
         Ok(rules::sources(&order, project, |name| owners.contains(name)))
     }
@@ -115,7 +115,7 @@ impl House {
         if releases.is_empty() && !files.iter().any(|file| file.rel == Rel::Releasefile) {
             return Ok(None);
         }
-        Ok(Some(Content::Page(Box::new(self.page_of_stage(stage, project, &releases, &files)))))
+        Ok(Some(Content::Page(Arc::new(self.page_of_stage(stage, project, &releases, &files)))))
     }
 
     fn page_of_stage(
@@ -219,7 +219,7 @@ impl House {
                 }
             }
             // A file belongs to one of its name's readings: as long as one of them is closed, none is asked upstream.
-            if sources.hidden.is_some() {
+            if sources.hidden.is_some() && sources.mirrors.is_empty() {
                 return Err(self.no_file(entry, key).await);
             }
             mirrors.extend(sources.mirrors.into_iter().filter(|name| !mirrors.contains(name)).collect::<Vec<_>>());

@@ -28,6 +28,11 @@ pub fn compact(unix: u64) -> String {
     parts(unix).map(|part| format!("{part:02}")).concat()
 }
 
+/// `Mon, 23 Nov 2026 07:02:45 GMT` (RFC 9110 §5.6.7)
+pub fn http_date(unix: u64) -> String {
+    httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(unix))
+}
+
 /// The time of an upload (PEP 700), from microseconds.
 pub fn upload_time(microseconds: i64) -> String {
     let microseconds = u64::try_from(microseconds).unwrap_or_default();

@@ -151,7 +151,8 @@ impl Handler {
                 Reply::error(Status(405), Kind::Other, &sentence, json).line("Allow", "GET, HEAD")
             }
             Routed::Bad(why) => refuse(Status(400), why, json),
-            Routed::NotFound => Reply::error(Status(404), Kind::Other, "there is nothing at this address", json),
+            Routed::NotFound => Reply::error(Status(404), Kind::Other, "there is nothing at this address", json)
+                .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN),
         }
     }
 
@@ -191,6 +192,9 @@ impl Handler {
             }
             Route::ProjectInfo { index, name, .. } if reads && is_installer(request) => {
                 found(&format!("/{index}/+simple/{name}/"))
+            }
+            Route::ProjectInfo { index, name, spelling } if reads && !spelling.normalised => {
+                found(&format!("/{index}/{name}")).line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
             }
             Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
                 self.upload(request, &index, body, json).await

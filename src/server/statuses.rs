@@ -88,7 +88,7 @@ fn status(error: &IndexError) -> (Status, Loud) {
         | IndexError::NoMetadata(_)
         | IndexError::NotThere(_)
         | IndexError::Name(_) => (Status(404), Loud::No),
-        IndexError::NeedsLogin(_) => (Status(401), Loud::No),
+        IndexError::NeedsLogin(_) | IndexError::Unproved(_) => (Status(401), Loud::No),
         IndexError::Forbidden(_) => (Status(403), Loud::No),
         IndexError::Invalid(_) => (Status(400), Loud::No),
         IndexError::Conflict(_) => (Status(409), Loud::No),

@@ -80,7 +80,6 @@ impl Files {
             gpg_sig: draft.gpg_sig,
             provenance: draft.provenance,
             extra: draft.extra,
-            home: None,
         })
     }
 }

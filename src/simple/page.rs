@@ -1,6 +1,6 @@
 use super::PageError;
 use super::link;
-use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
+use crate::names::{DistFilename, ProjectName, Sha256};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -53,8 +53,6 @@ pub struct File {
     pub provenance: Option<Value>,
     /// Keys that have no field here.
     pub extra: Map<String, Value>,
-    /// The index of ours that has the file, where that is not the one whose page this is. Never stored.
-    pub home: Option<IndexName>,
 }
 
 /// A version `1.minor` of the API (PEP 629). Another major version cannot be read, so there is no value for it.
@@ -150,7 +148,6 @@ impl File {
             gpg_sig: None,
             provenance: None,
             extra: Map::new(),
-            home: None,
         }
     }
 
