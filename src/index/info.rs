@@ -52,9 +52,8 @@ impl House {
         let sources = self.sources(entry, project).await?;
         let here = |name: &&IndexName| !ignore_bases || **name == entry.name;
         for stage in sources.stages.iter().filter(here) {
-            let owned = self.private.owners(project, std::slice::from_ref(stage)).await?;
             let infos = self.stage_infos(stage, project).await?;
-            known |= !owned.is_empty() && (!infos.is_empty() || ignore_bases);
+            known |= !infos.is_empty();
             infos.into_iter().for_each(|info| add(&mut found, info));
         }
         for name in sources.mirrors.iter().filter(here) {

@@ -85,9 +85,11 @@ impl House {
         let (spool, metadata) = self.synced(file.spool, file.metadata).await?;
         let log = log_entry("upload", subject, now, None, Some(index));
         let mut versiondata = file.versiondata;
-        for (key, value) in &file.defaults {
-            // A release that is known keeps what it has.
-            versiondata.entry(key.clone()).or_insert_with(|| value.clone());
+        // A release that is known keeps what it has.
+        if self.private.release(index, &file.project, &file.version).await?.is_none() {
+            for (key, value) in &file.defaults {
+                versiondata.entry(key.clone()).or_insert_with(|| value.clone());
+            }
         }
         let (sha256, filename) = (file.sha256, file.filename.to_string());
         let publication = Publication {
@@ -379,7 +381,8 @@ impl House {
                 let row = self.private.file(index, filename).await?;
                 let row = row.filter(|row| row.directory() == *prefix);
                 let Some(row) = row else {
-                    let gone = !self.private.was_deleted(index, filename).await?.is_empty();
+                    let gone = self.private.was_deleted(index, filename).await?;
+                    let gone = gone.iter().any(|digest| digest.prefix() == *prefix);
                     return Err(if gone { what.deleted(index) } else { what.missing(index) });
                 };
                 (row.project, self.private.remove_file(index, filename).await?)
