@@ -171,7 +171,8 @@ def make_dist(place):
     """The files that the commands upload; both servers get the same bytes."""
     wheel, sdist = packages.wheel, packages.sdist
     for directory, dists in {
-        "": [wheel("hello", "1.0", ["beta"]), wheel("hello", "1.1", ["beta"]), wheel("hello", "1.2"), sdist("hello", "1.0"),
+        "": [wheel("hello", "1.0", ["beta"]), wheel("hello", "1.1", ["beta"]), wheel("hello", "1.2"),
+             sdist("hello", "1.0"),
              packages.doczip("hello", "1.0", "first"), wheel("bobs", "1.0"), sdist("Some.Thing", "1.0"),
              sdist("tested", "1.0", requires=["beta"], more={"tox.ini": TOX_INI})],
         "other": [wheel("hello", "1.0", ballast=10), packages.doczip("hello", "1.0", "second")],

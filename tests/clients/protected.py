@@ -46,7 +46,7 @@ def tokens(tools, server, user):
 
     other = post("{}/{}/dev/".format(server.base, user), packages.wheel("stray", "1.0"), "__token__", token)
     require(other.status in REFUSED, "a token for one index uploads to another: {}".format(other.status))
-    reader = create_token(server, user, user + "/fixed", "--expires", "30d", "--name", "reader")
+    reader = create_token(server, user, user + "/fixed", "--read", "--expires", "30d", "--name", "reader")
     answer = post(url, packages.wheel("stray", "1.0"), "__token__", reader)
     require(answer.status in REFUSED, "a token without --upload uploads: {}".format(answer.status))
 
@@ -109,7 +109,7 @@ def readers(tools, server, user, password):
     require(ran.code != 0 and "401" in ran.text, "uv passed over an index that it may not read: " + ran.told())
     passed("without credentials nothing of a protected index is shown; pip and uv fail, and uv asks no other index")
 
-    token = create_token(server, user, user + "/secret", "--expires", "30d", "--name", "installer")
+    token = create_token(server, user, user + "/secret", "--read", "--expires", "30d", "--name", "installer")
     for name, secret in ((user, password), ("__token__", token)):
         for installer in (tools.pip_new, tools.pip_old, tools.uv):
             home = Path(temp_dir("home"))

@@ -28,7 +28,7 @@ CALLS = {"write", "writev", "pwrite64", "pwritev", "fsync", "fdatasync", "sync_f
 # For the whole part; it is part of CI.
 SWEEP_SECONDS_MAX = 75
 # Evenly over what one upload after another does.
-KILLS_EACH_MAX = 12
+KILLS_EACH_MAX = 40
 # Small ones and one that needs many writes.
 WHEELS = [packages.wheel("killed", "1.{}".format(n), ballast=ballast)
           for n, ballast in enumerate((100, 400_000, 3_000, 20_000))]
