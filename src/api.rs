@@ -13,17 +13,21 @@ mod users;
 pub use answer::{Answer, object};
 pub use indexes::{create_index, delete_index, modify_index, show_index};
 pub use push::push;
-pub use releases::{Yank, delete_file, delete_project, delete_version, show_file, show_project, show_version, tox_stored};
+pub use releases::{
+    Yank, delete_file, delete_project, delete_version, show_file, show_project, show_version, tox_stored,
+};
 pub use server::{VERSION_SPOKEN, config, status};
 pub use users::{create_user, delete_user, login, modify_user, show_user, show_users};
 
-use crate::index::Index;
+use crate::index::{Claim, Index};
 use crate::rules::Subject;
 
 /// Who asks whom, and how absolute URLs begin: the answers of the API demand them.
 pub struct Asked<'a> {
     pub index: &'a Index,
     pub subject: &'a Subject,
+    /// What it was proved by.
+    pub proof: Option<&'a Claim>,
     /// Without a slash at the end.
     pub base: &'a str,
 }

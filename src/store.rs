@@ -14,8 +14,8 @@ mod schema;
 pub use documents::{Document, DocumentKey, DocumentKind};
 pub use metadata::MetadataRow;
 pub use private::{
-    FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll, Rel, ReleaseRow,
-    Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
+    FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll,
+    Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use schema::{StoreError, Trouble};
 

@@ -25,8 +25,8 @@ pub use error::{FetchError, Refusal};
 pub use file::{ByteRange, FileBody, FileFetch, FileStatus};
 pub use headers::Validators;
 pub use origin::{Origin, OriginError};
-pub use publish::{Posted, Publish};
 pub use page::{ListBody, ListFetch, PageFetch, PageKind, UrlFetch};
+pub use publish::{Posted, Publish};
 
 use std::fmt;
 use std::sync::Arc;

@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn the_envelope_is_devpis() {
         let answer = Answer::result("userconfig", json!({ "username": "ada" }));
-        assert_eq!(answer.text(), "{\n  \"result\": {\n    \"username\": \"ada\"\n  },\n  \"type\": \"userconfig\"\n}\n");
+        assert_eq!(
+            answer.text(),
+            "{\n  \"result\": {\n    \"username\": \"ada\"\n  },\n  \"type\": \"userconfig\"\n}\n"
+        );
         assert_eq!(Answer::message("done").text(), "{\n  \"message\": \"done\"\n}\n");
         assert!(object(b"[]").is_err() && object(b"{").is_err() && object(b" \n").unwrap().is_empty());
     }

@@ -30,8 +30,7 @@ pub async fn push(asked: &Asked<'_>, source: &IndexName, given: Map<String, Valu
     let ask = PushAsk { project, name, version, files: !only_docs, docs: !no_docs };
     let pushed = match (target, url) {
         (Some(target), _) => {
-            let target =
-                IndexName::parse(&target).map_err(|_| invalid("targetindex not in format user/index"))?;
+            let target = IndexName::parse(&target).map_err(|_| invalid("targetindex not in format user/index"))?;
             asked.index.push(asked.subject, source, ask, &target).await?
         }
         (None, Some(url)) => {

@@ -20,25 +20,15 @@ pub fn show_user(asked: &Asked<'_>, name: &UserName) -> Result<Answer, IndexErro
 }
 
 /// `PUT /{user}`
-pub async fn create_user(
-    asked: &Asked<'_>,
-    name: &UserName,
-    given: &Map<String, Value>,
-) -> Result<Answer, IndexError> {
+pub async fn create_user(asked: &Asked<'_>, name: &UserName, given: &Map<String, Value>) -> Result<Answer, IndexError> {
     let user = asked.index.create_user(asked.subject, name, given).await?;
     Ok(Answer::result("userconfig", user_json(asked, &user)).status(201))
 }
 
 /// `PATCH /{user}`: with a new password the answer holds a new login, for the old ones have ended.
-pub async fn modify_user(
-    asked: &Asked<'_>,
-    name: &UserName,
-    given: &Map<String, Value>,
-) -> Result<Answer, IndexError> {
-    Ok(match asked.index.modify_user(asked.subject, name, given).await? {
-        Some(login) => {
-            Answer::result("userpassword", login_json(&login)).and_message("user updated, new proxy auth")
-        }
+pub async fn modify_user(asked: &Asked<'_>, name: &UserName, given: &Map<String, Value>) -> Result<Answer, IndexError> {
+    Ok(match asked.index.modify_user(asked.subject, name, given, asked.proof).await? {
+        Some(login) => Answer::result("userpassword", login_json(&login)).and_message("user updated, new proxy auth"),
         None => Answer::message("user updated"),
     })
 }

@@ -189,12 +189,14 @@ impl House {
         Ok(user)
     }
 
-    /// Changes a user (devpi: PATCH `/{user}`); a new password ends all logins but the one that is returned.
+    /// Changes a user (devpi: PATCH `/{user}`); a new password ends all logins but the one that is returned and the one
+    /// that was used for it (`proof`): devpi's client goes on with that.
     pub(super) async fn modify_user(
         &self,
         subject: &Subject,
         name: &UserName,
         given: &Map<String, Value>,
+        proof: Option<&Claim>,
     ) -> Result<Option<Login>, IndexError> {
         let what = || format!("no permission to modify user {name}");
         allowed(rules::may_modify_user(subject, name), what)?;
@@ -215,7 +217,15 @@ impl House {
             user.modified = Some(self.clock.unix());
             self.put_user(user).await?;
             if changed {
+                let used = proof.and_then(|claim| parse_token(claim.secret.expose()));
+                let used = match used {
+                    Some((id, _)) => self.private.token(&id.to_string()).await?.filter(|row| row.user == *name),
+                    None => None,
+                };
                 self.private.remove_tokens_of(name, true).await?;
+                if let Some(row) = used.filter(|row| row.login) {
+                    self.private.put_token(&row).await?;
+                }
                 self.auth.forget_user(name);
             }
         }

@@ -51,9 +51,9 @@ impl Marks {
 
 fn lane(project: &str) -> usize {
     // FNV-1a: spread is all that is asked of it.
-    let hash = project.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = project
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     (hash % LANES as u64) as usize
 }
 

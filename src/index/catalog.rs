@@ -36,8 +36,7 @@ pub enum IndexKind {
 impl Catalog {
     /// The same with these indexes, each with its order anew: an index changes by a change of its bases too.
     pub fn with_indexes(&self, indexes: impl IntoIterator<Item = Parts>) -> Self {
-        let parts: BTreeMap<IndexName, Parts> =
-            indexes.into_iter().map(|parts| (parts.name.clone(), parts)).collect();
+        let parts: BTreeMap<IndexName, Parts> = indexes.into_iter().map(|parts| (parts.name.clone(), parts)).collect();
         let settings = |name: &IndexName| parts.get(name).map(|parts| &parts.settings);
         let entry = |parts: &Parts| {
             let order = rules::order(&parts.name, settings);

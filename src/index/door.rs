@@ -65,8 +65,9 @@ impl Index {
         subject: &Subject,
         name: &UserName,
         given: &Map<String, Value>,
+        proof: Option<&Claim>,
     ) -> Result<Option<Login>, IndexError> {
-        self.0.modify_user(subject, name, given).await
+        self.0.modify_user(subject, name, given, proof).await
     }
 
     pub async fn delete_user(&self, subject: &Subject, name: &UserName) -> Result<(), IndexError> {
@@ -142,12 +143,7 @@ impl Index {
         self.0.publish_docs(subject, index, docs).await
     }
 
-    pub async fn register(
-        &self,
-        subject: &Subject,
-        index: &IndexName,
-        release: NewRelease,
-    ) -> Result<(), IndexError> {
+    pub async fn register(&self, subject: &Subject, index: &IndexName, release: NewRelease) -> Result<(), IndexError> {
         self.0.register(subject, index, release).await
     }
 

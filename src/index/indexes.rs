@@ -4,6 +4,7 @@ use super::basis::Marks;
 use super::catalog::{Catalog, IndexEntry, IndexKind, Parts};
 use super::errors::IndexError;
 use super::mirror::Mirror;
+use crate::config::DEFAULT_INDEX;
 use crate::names::{IndexName, UserName};
 use crate::rules::{self, IndexSettings, Scope, Subject};
 use crate::store::{IndexRow, UserRow};
@@ -210,7 +211,12 @@ impl House {
                 IndexSettings::Mirror(settings) => Some(settings),
                 IndexSettings::Stage(_) => None,
             });
-            let mut settings = stored.unwrap_or_else(|| rules::MirrorSettings { volatile: false, ..Default::default() });
+            // As devpi makes its own (`devpi-init`).
+            let mut settings = stored.unwrap_or_else(|| rules::MirrorSettings {
+                volatile: false,
+                title: (name.as_str() == DEFAULT_INDEX).then(|| "PyPI".to_owned()),
+                ..Default::default()
+            });
             settings.mirror_url = rules::MirrorUrl::parse(mirror.upstream.base().as_str()).ok();
             let kind = IndexKind::Mirror(Arc::new(mirror.with_rules(&settings)));
             let settings = IndexSettings::Mirror(settings);

@@ -172,8 +172,10 @@ impl House {
                 }
                 true
             });
-            let lost: Vec<_> =
-                known.into_iter().filter(|digest| !found.contains(digest) && !disk.has_on(Shelf::Cache, digest)).collect();
+            let lost: Vec<_> = known
+                .into_iter()
+                .filter(|digest| !found.contains(digest) && !disk.has_on(Shelf::Cache, digest))
+                .collect();
             (strangers, lost)
         };
         let Ok((strangers, lost)) = tokio::task::spawn_blocking(scan).await else { return };

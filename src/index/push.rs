@@ -108,8 +108,14 @@ impl House {
         };
         to.changed(&ask.project);
         self.unreferenced(unreferenced).await;
-        let mut log: ActionLog =
-            vec![vec![200.into(), "register".into(), ask.name.clone().into(), ask.version.clone().into(), "->".into(), target.as_str().into()]];
+        let mut log: ActionLog = vec![vec![
+            200.into(),
+            "register".into(),
+            ask.name.clone().into(),
+            ask.version.clone().into(),
+            "->".into(),
+            target.as_str().into(),
+        ]];
         for Publication { file, .. } in &publications {
             let path = format!("{target}/+f/{}/{}", file.directory().directories(), file.filename);
             log.push(match file.rel {
@@ -202,8 +208,7 @@ impl House {
         ask: &PushAsk,
     ) -> Result<VersionInfo, IndexError> {
         let Some(info) = self.version_here(from, &ask.project, &ask.version).await? else {
-            let sentence =
-                format!("there are no files for {} {} on stage {}", ask.name, ask.version, from.name);
+            let sentence = format!("there are no files for {} {} on stage {}", ask.name, ask.version, from.name);
             return Err(IndexError::Invalid(sentence));
         };
         if ordered(&info.links, ask).is_empty() {

@@ -371,9 +371,7 @@ impl House {
         }
         let _shelf = self.shelf.lock().await;
         let (project, removed) = match what {
-            Removal::Project(project) => {
-                ((*project).clone(), self.private.remove_project(index, project).await?)
-            }
+            Removal::Project(project) => ((*project).clone(), self.private.remove_project(index, project).await?),
             Removal::Version(project, version) => {
                 ((*project).clone(), self.private.remove_version(index, project, version).await?)
             }

@@ -7,8 +7,8 @@ use super::files::{FileAnswer, FileAsk, FileFacts, KnownFile, answer, choose, ch
 use super::keys::{Content, FileKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::{PageAnswer, PageAsk, from_memory, page_of};
-use super::render::{PagePart, RenderedPage};
 use super::releases::Address as _;
+use super::render::{PagePart, RenderedPage};
 use crate::cache::{DiskFile, Shelf};
 use crate::http::RangeAnswer;
 use crate::metrics::Tier;
@@ -189,12 +189,7 @@ impl House {
         }
     }
 
-    async fn find_in_stages(
-        &self,
-        entry: &IndexEntry,
-        marks: &Arc<Marks>,
-        key: &FileKey,
-    ) -> Result<Found, IndexError> {
+    async fn find_in_stages(&self, entry: &IndexEntry, marks: &Arc<Marks>, key: &FileKey) -> Result<Found, IndexError> {
         let projects = key.filename.projects();
         // Before the row is read, so that a removal in between is not missed. A row's project is one of these, or
         // (`demo-1.0.zip` of another spelling) the memory is not used.
@@ -300,7 +295,15 @@ impl House {
         let disk = self.whole_private(&digest, size, &name()).await?;
         let part = choose(ask, Some(digest), Some(disk.len));
         let body = FileBody::disk(&disk, chosen(&part, disk.len));
-        Ok(FileAnswer { total: disk.len, digest: Some(digest), modified: None, part, body, tier: Tier::Disk, elsewhere: None })
+        Ok(FileAnswer {
+            total: disk.len,
+            digest: Some(digest),
+            modified: None,
+            part,
+            body,
+            tier: Tier::Disk,
+            elsewhere: None,
+        })
     }
 
     /// A file of ours, verified once in this run before the first byte leaves; a damaged one is set aside.

@@ -12,7 +12,8 @@ pub fn parts(unix: u64) -> [u64; 6] {
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let (day, month) =
+        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     [year, month, day, seconds / 3_600, seconds / 60 % 60, seconds % 60]
 }
@@ -41,13 +42,7 @@ pub fn upload_time(microseconds: i64) -> String {
 }
 
 /// A line of a file's history, as devpi's links carry it.
-pub fn log_entry(
-    what: &str,
-    who: &Subject,
-    unix: u64,
-    from: Option<&IndexName>,
-    to: Option<&IndexName>,
-) -> Value {
+pub fn log_entry(what: &str, who: &Subject, unix: u64, from: Option<&IndexName>, to: Option<&IndexName>) -> Value {
     let who = who.user().map(|user| user.as_str());
     let mut entry = json!({ "what": what, "who": who, "when": parts(unix) });
     if let Some(entry) = entry.as_object_mut() {

@@ -11,7 +11,8 @@ use serde_json::json;
 pub(super) async fn tokens(config: &Config, command: TokenCommand) -> Result<(), RunError> {
     let data = &config.cache.data;
     if !data.join(PRIVATE_FILE).is_file() {
-        let sentence = format!("{} holds no users yet; run `sidewheel init` first, or give another --data", data.display());
+        let sentence =
+            format!("{} holds no users yet; run `sidewheel init` first, or give another --data", data.display());
         return Err(RunError::Usage(sentence));
     }
     let private = Private::open(data).await?;
@@ -71,7 +72,9 @@ async fn list(private: &Private, user: Option<String>, as_json: bool) -> Result<
 async fn revoke(private: &Private, ids: &[String]) -> Result<(), RunError> {
     for id in ids {
         if !private.remove_token(id).await? {
-            return Err(RunError::Usage(format!("there is no token {id:?}; `sidewheel token list` shows those there are")));
+            return Err(RunError::Usage(format!(
+                "there is no token {id:?}; `sidewheel token list` shows those there are"
+            )));
         }
         say(&format!("{id} is revoked"));
     }

@@ -88,17 +88,15 @@ impl Handler {
             let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
             return Ok(api::login(self.index(), &given, self.peer(request)).await?);
         }
-        let subject = self.subject(request).await?;
+        let (subject, proof) = (self.subject(request).await?, claim(request));
         let base = self.base(request);
-        let asked = Asked { index: self.index(), subject: &subject, base: &base };
+        let asked = Asked { index: self.index(), subject: &subject, proof: proof.as_ref(), base: &base };
         match (route, method) {
             (Route::Login, _) => Err(Refused::Method("POST")),
             (Route::Root, "GET" | "HEAD") => Ok(api::show_users(&asked)),
             (Route::Api | Route::UserApi(_), "GET" | "HEAD") => Ok(api::config(&asked, None)?),
             (Route::IndexApi(index), "GET" | "HEAD") => Ok(api::config(&asked, Some(&index))?),
-            (Route::Status, "GET" | "HEAD") => {
-                Ok(api::status(&asked, self.unix(), self.index().figures()).await?)
-            }
+            (Route::Status, "GET" | "HEAD") => Ok(api::status(&asked, self.unix(), self.index().figures()).await?),
             (Route::User(user), method) => {
                 let given = |body: Bytes| api::object(&body);
                 match method {
@@ -145,9 +143,7 @@ impl Handler {
                 Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
             }
             (Route::File { index, prefix, filename, what: FileWhat::Itself }, method) => match method {
-                "GET" => {
-                    Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?)
-                }
+                "GET" => Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?),
                 "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
                 "PATCH" => {
                     let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;

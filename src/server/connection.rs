@@ -171,7 +171,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let mut body = RequestBody::new(self.stream, &mut self.buffer, facts.body, expects, patience);
         let mut reply = self.handler.handle(&request, &mut body).await;
         let wanted_there = reply.status != Status(405);
-        if writes && wanted_there && !expects && !reply.close && body.stated().is_some_and(|left| left <= UNWANTED_BYTES_MAX as u64) {
+        if writes
+            && wanted_there
+            && !expects
+            && !reply.close
+            && body.stated().is_some_and(|left| left <= UNWANTED_BYTES_MAX as u64)
+        {
             let _ = body.whole(UNWANTED_BYTES_MAX).await;
         }
         // A body that nobody read would be taken for the next request: the connection ends with the answer.

@@ -319,7 +319,9 @@ fn no_upload_here(index: &IndexName) -> Reply {
 fn is_form(request: &Request<'_>) -> bool {
     let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    ["multipart/form-data", "application/x-www-form-urlencoded"].iter().any(|form| media_type.eq_ignore_ascii_case(form))
+    ["multipart/form-data", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|form| media_type.eq_ignore_ascii_case(form))
 }
 
 /// Whether an installer asks, or somebody who names the simple API's own media type.

@@ -143,9 +143,7 @@ impl Handler {
             (true, _) => reply.line("Cache-Control", "no-cache"),
             _ => reply.line("Cache-Control", format_args!("max-age={}, public", self.page_max_age())),
         };
-        reply = reply
-            .line("ETag", etag)
-            .line("Vary", VARY);
+        reply = reply.line("ETag", etag).line("Vary", VARY);
         if not_modified {
             return reply;
         }
@@ -232,13 +230,7 @@ fn page_head(page: &RenderedPage) -> Bytes {
 }
 
 /// `pinned`: the URL names the bytes by their digest or by upstream's own path.
-fn file_reply(
-    request: &Request<'_>,
-    answer: FileAnswer,
-    kind: Kind,
-    pinned: bool,
-    openness: Openness,
-) -> Reply {
+fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: bool, openness: Openness) -> Reply {
     let FileAnswer { total, digest, modified, part, body, tier, elsewhere } = answer;
     if let Some(url) = elsewhere {
         return found(url.as_str());

@@ -103,14 +103,12 @@ fn finds_every_place() {
 fn finds_files() {
     let filename = |name: &str| DistFilename::parse(name).unwrap();
     let prefix = Sha256::from_hex(HEX).unwrap().prefix();
-    for (ending, what) in
-        [
-            ("", FileWhat::Itself),
-            (".metadata", FileWhat::Metadata),
-            (".provenance", FileWhat::Provenance),
-            (".toxresult-20261123070245-0", FileWhat::ToxResult(".toxresult-20261123070245-0".to_owned())),
-        ]
-    {
+    for (ending, what) in [
+        ("", FileWhat::Itself),
+        (".metadata", FileWhat::Metadata),
+        (".provenance", FileWhat::Provenance),
+        (".toxresult-20261123070245-0", FileWhat::ToxResult(".toxresult-20261123070245-0".to_owned())),
+    ] {
         for (sent, name) in [
             ("a-1.0-py3-none-any.whl", "a-1.0-py3-none-any.whl"),
             ("a-1.0%2Bcu121-py3-none-any.whl", "a-1.0+cu121-py3-none-any.whl"),
@@ -121,12 +119,15 @@ fn finds_files() {
             let expected = Route::File { index: index.clone(), prefix, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+f/012/3456789abcdef/{sent}{ending}")), expected);
             let directory = "https_files.example_a b".to_owned();
-            let expected = Route::FileByLink { index: index.clone(), directory, filename: filename(name), what: what.clone() };
+            let expected =
+                Route::FileByLink { index: index.clone(), directory, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+e/https_files.example_a%20b/{sent}{ending}")), expected);
             let path = format!("packages/aa/b b/{name}");
-            let expected = Route::FileByPath { index: index.clone(), path, filename: filename(name), what: what.clone() };
+            let expected =
+                Route::FileByPath { index: index.clone(), path, filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/+packages/packages/aa/b%20b/{sent}{ending}")), expected);
-            let expected = Route::FileByPath { index, path: name.to_owned(), filename: filename(name), what: what.clone() };
+            let expected =
+                Route::FileByPath { index, path: name.to_owned(), filename: filename(name), what: what.clone() };
             assert_eq!(found(&format!("/root/pypi/%2Bpackages/{sent}{ending}?x=y")), expected);
         }
     }

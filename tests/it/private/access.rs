@@ -14,7 +14,9 @@ async fn a_protected_index_is_401_for_nobody_and_403_for_others_and_never_404() 
     make_index(&house, "bob/top", json!({ "bases": "alice/secret" })).await;
     release(&house, "alice/secret", "demo", "1.0").await;
     let path = {
-        let page = house.get_as("/alice/secret/+simple/demo/", ALICE, &[("Accept", "application/vnd.pypi.simple.v1+json")]).await;
+        let page = house
+            .get_as("/alice/secret/+simple/demo/", ALICE, &[("Accept", "application/vnd.pypi.simple.v1+json")])
+            .await;
         assert_eq!((page.status, page.header("cache-control")), (200, "no-cache, private"));
         page.json()["files"][0]["url"].as_str().unwrap().replace("../../", "/alice/secret/")
     };
@@ -91,9 +93,14 @@ async fn a_token_does_what_it_is_made_for_and_no_more() {
         let answer = house.api(method, path, Some(("__token__", &up)), body).await;
         assert!(matches!(answer.status, 401 | 403), "{method} {path}: {}", answer.status);
     }
-    let id = house.index.tokens(None).await.unwrap().into_iter().find(|row| row.upload && row.expires.is_none()).unwrap().id;
+    let id =
+        house.index.tokens(None).await.unwrap().into_iter().find(|row| row.upload && row.expires.is_none()).unwrap().id;
     assert!(house.index.revoke_token(&id).await.unwrap());
-    assert_eq!(upload(&house, "alice/dev", Some(("__token__", &up)), "demo", "2.0", &bytes).await.status, 401, "at once");
+    assert_eq!(
+        upload(&house, "alice/dev", Some(("__token__", &up)), "demo", "2.0", &bytes).await.status,
+        401,
+        "at once"
+    );
     house.end().await;
 }
 

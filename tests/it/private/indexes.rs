@@ -18,8 +18,13 @@ async fn an_index_is_made_changed_in_both_forms_and_deleted() {
     }
     let changed = house.api("PATCH", "/alice/dev", ALICE, json!({ "volatile": false })).await.json();
     assert_eq!(changed["result"]["acl_upload"], json!(["alice", "bob"]));
-    assert_eq!((changed["result"]["volatile"].as_bool(), changed["result"]["title"].as_str()), (Some(false), Some("Dev")));
-    for wrong in [json!({ "shoe": 1 }), json!({ "bases": "no/where" }), json!({ "type": "mirror" }), json!(["volatile=perhaps"])] {
+    assert_eq!(
+        (changed["result"]["volatile"].as_bool(), changed["result"]["title"].as_str()),
+        (Some(false), Some("Dev"))
+    );
+    for wrong in
+        [json!({ "shoe": 1 }), json!({ "bases": "no/where" }), json!({ "type": "mirror" }), json!(["volatile=perhaps"])]
+    {
         assert_eq!(house.api("PATCH", "/alice/dev", ALICE, wrong.clone()).await.status, 400, "{wrong}");
     }
     let noop = house.api("PATCH", "/alice/dev?error_on_noop=", ALICE, json!({ "volatile": false })).await;

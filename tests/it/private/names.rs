@@ -37,7 +37,11 @@ async fn an_owned_name_is_never_asked_upstream_by_any_way() {
     assert_eq!(house.api("POST", "/alice/dev/+simple/acme-internal/refresh", None, json!({})).await.status, 302);
     let pushed = json!({ "name": "acme-internal", "version": "99.0", "targetindex": "alice/dev" });
     assert_ne!(house.api("PUSH", "/alice/dev", ALICE, pushed).await.status, 200);
-    assert!(!asked_for(&house, "acme"), "{:?}", house.upstream.requests().iter().map(|s| s.path.clone()).collect::<Vec<_>>());
+    assert!(
+        !asked_for(&house, "acme"),
+        "{:?}",
+        house.upstream.requests().iter().map(|s| s.path.clone()).collect::<Vec<_>>()
+    );
     assert_eq!(listed(&house, "alice/dev", "acme-internal").await, ["acme_internal-1.0-py3-none-any.whl"]);
     house.end().await;
 }

@@ -15,7 +15,8 @@ async fn a_release_is_promoted_with_all_that_hangs_on_it() {
     assert_eq!(house.api("PUSH", "/alice/dev", BOB, wish.clone()).await.status, 401);
     let pushed = house.api("PUSH", "/alice/dev", ALICE, wish.clone()).await;
     assert_eq!(pushed.status, 200, "{}", pushed.text());
-    let steps: Vec<_> = pushed.json()["result"].as_array().unwrap().iter().map(|step| step[1].as_str().unwrap().to_owned()).collect();
+    let steps: Vec<_> =
+        pushed.json()["result"].as_array().unwrap().iter().map(|step| step[1].as_str().unwrap().to_owned()).collect();
     assert_eq!(steps, ["register", "store_releasefile", "store_toxresult"]);
     // The bytes are kept once, and stay when the source goes.
     assert_eq!(house.api("DELETE", "/alice/dev/demo", ALICE, json!({})).await.status, 200);
@@ -71,9 +72,7 @@ async fn a_release_is_pushed_to_another_server() {
     let house = private_house_with(Options { push_origins: vec![origin], ..Options::default() }).await;
     let bytes = release(&house, "alice/dev", "demo", "1.0").await;
     let (username, password) = ALICE.unwrap();
-    let wish = |url: String| {
-        json!({ "name": "demo", "version": "1.0", "posturl": url, "username": username, "password": password })
-    };
+    let wish = |url: String| json!({ "name": "demo", "version": "1.0", "posturl": url, "username": username, "password": password });
     let pushed = house.api("PUSH", "/alice/dev", ALICE, wish(other.url("/alice/dev/"))).await;
     assert_eq!(pushed.status, 200, "{}", pushed.text());
     assert_eq!(pushed.json()["result"][0][1], "upload");

@@ -13,7 +13,10 @@ async fn an_upload_is_on_the_page_at_once_with_everything_that_is_known_of_it() 
     assert_eq!((page.status, page.header("cache-control")), (200, "no-cache"));
     let json = page.json();
     let file = &json["files"][0];
-    assert_eq!((file["hashes"]["sha256"].as_str(), file["size"].as_u64()), (Some(&*sha256(&bytes)), Some(bytes.len() as u64)));
+    assert_eq!(
+        (file["hashes"]["sha256"].as_str(), file["size"].as_u64()),
+        (Some(&*sha256(&bytes)), Some(bytes.len() as u64))
+    );
     assert_eq!((json["versions"].clone(), json["meta"]["api-version"].as_str()), (json!(["1.0"]), Some("1.4")));
     assert!(file["upload-time"].as_str().unwrap().ends_with("Z"));
     let path = format!("/alice/dev/{}", file["url"].as_str().unwrap().strip_prefix("../../").unwrap());
@@ -110,7 +113,8 @@ async fn a_file_over_the_limit_is_413_and_leaves_nothing() {
     assert_eq!(answer.status, 413, "{}", answer.text());
     // The same without a length that could be looked at first.
     let mut body = Vec::new();
-    let part = b"--x\r\nContent-Disposition: form-data; name=\"content\"; filename=\"demo-1.0-py3-none-any.whl\"\r\n\r\n";
+    let part =
+        b"--x\r\nContent-Disposition: form-data; name=\"content\"; filename=\"demo-1.0-py3-none-any.whl\"\r\n\r\n";
     for piece in std::iter::once(&part[..]).chain(std::iter::repeat_n(&[7_u8; 1000][..], 300)) {
         body.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
         body.extend_from_slice(piece);
@@ -176,7 +180,8 @@ async fn documentation_results_and_registrations_hang_on_a_version() {
 
 #[tokio::test]
 async fn attestations_become_provenance() {
-    let house = private_house_with(Options { public_url: Some("https://localhost".to_owned()), ..Options::default() }).await;
+    let house =
+        private_house_with(Options { public_url: Some("https://localhost".to_owned()), ..Options::default() }).await;
     let attestations = r#"[{"version":1,"verification_material":{},"envelope":{}}]"#;
     let fields = [(":action", "file_upload"), ("name", "demo"), ("version", "1.0"), ("attestations", attestations)];
     let bytes = wheel("demo", "1.0", 10, 1);
@@ -188,7 +193,10 @@ async fn attestations_become_provenance() {
     let path = url.strip_prefix("https://localhost").unwrap();
     let provenance = house.get(path).await;
     assert_eq!((provenance.status, provenance.header("content-type")), (200, "application/vnd.pypi.integrity.v1+json"));
-    assert_eq!(provenance.json()["attestation_bundles"][0]["attestations"], serde_json::from_str::<serde_json::Value>(attestations).unwrap());
+    assert_eq!(
+        provenance.json()["attestation_bundles"][0]["attestations"],
+        serde_json::from_str::<serde_json::Value>(attestations).unwrap()
+    );
     house.end().await;
 }
 

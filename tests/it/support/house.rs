@@ -10,8 +10,8 @@ use sidewheel::http::Hosts;
 use sidewheel::index::{Index, Mirror, MirrorMaker, MirrorRules, Parts};
 use sidewheel::metrics::Metrics;
 use sidewheel::names::IndexName;
-use sidewheel::server::{Bound, Handler, HandlerParts, Server, Timeouts};
 use sidewheel::rules::UserCreation;
+use sidewheel::server::{Bound, Handler, HandlerParts, Server, Timeouts};
 use sidewheel::store::{Private, Store};
 use sidewheel::upstream::{self, Clients, ClientsConfig, MirrorSite, Origin};
 use std::net::SocketAddr;
@@ -224,13 +224,7 @@ impl House {
     }
 
     /// A request of devpi's API: JSON both ways.
-    pub async fn api(
-        &self,
-        method: &str,
-        path: &str,
-        auth: Option<(&str, &str)>,
-        body: serde_json::Value,
-    ) -> Answer {
+    pub async fn api(&self, method: &str, path: &str, auth: Option<(&str, &str)>, body: serde_json::Value) -> Answer {
         let mut request = self.client.request(method.parse().unwrap(), self.url(path));
         request = request.header("Accept", "application/json").header("Content-Type", "application/json");
         if let Some(auth) = auth {
