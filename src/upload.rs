@@ -1,6 +1,6 @@
 //! Uploads: the forms that twine, uv, flit, hatch, poetry, pdm and devpi-client send.
 //!
-//! Enters: a stream of bytes and its `Content-Type`. Leaves: a checked upload in a temporary file, or an
+//! Enters: a stream of bytes and its `Content-Type`. Leaves: a checked upload in a temporary file, as `index` takes it, or an
 //! [`UploadError`] with a sentence for the person who uploads.
 //! Must not know: index rules, users, statuses.
 //!
@@ -21,7 +21,7 @@ mod writing;
 mod zips;
 
 pub use action::Action;
-pub use check::{CheckedDocs, CheckedFile, CheckedSubmit, check_docs, check_file, check_submit, check_toxresult};
+pub use check::{check_docs, check_file, check_submit, check_toxresult};
 pub use error::{Refusal, UploadError};
 pub use form::{Content, Form, Limits, receive};
 pub use metadata::{CoreMetadata, MetadataError};

@@ -8,15 +8,13 @@ use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Sha256};
 use crate::rules::{self, Subject};
 use crate::store::{FileRow, Publication, Published, Rel, ReleaseRow, YankOf};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// A release's file that arrived whole and was checked.
 pub struct NewFile {
     pub project: ProjectName,
-    /// The name as the uploader spells it.
-    pub display_name: String,
-    /// The version as the uploader spells it.
+    /// As the uploader spells it.
     pub version: String,
     pub filename: DistFilename,
     pub spool: Spool,
@@ -36,18 +34,19 @@ pub struct NewFile {
 /// Documentation of a release that arrived.
 pub struct NewDocs {
     pub project: ProjectName,
-    pub display_name: String,
     /// Without one the newest release is meant.
     pub version: Option<String>,
     pub spool: Spool,
     pub sha256: Sha256,
     pub size: u64,
+    /// What was said of the release along with it.
+    pub versiondata: Map<String, Value>,
 }
 
 /// What a release says of itself, without a file.
+#[derive(Debug)]
 pub struct NewRelease {
     pub project: ProjectName,
-    pub display_name: String,
     pub version: String,
     pub versiondata: Map<String, Value>,
 }
@@ -144,13 +143,12 @@ impl House {
             }
         };
         let (spool, _) = self.synced(docs.spool, None).await?;
-        let metadata = json!({ "name": docs.display_name, "version": version });
         let publication = Publication {
             release: ReleaseRow {
                 index: index.clone(),
                 project: docs.project.clone(),
                 version: version.clone(),
-                metadata: metadata.as_object().cloned().unwrap_or_default(),
+                metadata: docs.versiondata,
                 created: now,
             },
             file: FileRow {

@@ -2,7 +2,7 @@ use super::handler::{Handler, Request};
 use super::incoming::Incoming;
 use super::reply::{Reply, Status};
 use crate::http::Field;
-use crate::index::{IndexError, NewDocs, NewFile, NewRelease, Stored};
+use crate::index::{IndexError, Stored};
 use crate::metrics::Kind;
 use crate::names::IndexName;
 use crate::rules::Subject;
@@ -92,44 +92,15 @@ impl Handler {
     async fn take(&self, subject: &Subject, index: &IndexName, form: upload::Form) -> Result<Stored, Refused> {
         match Action::of(&form)? {
             Action::FileUpload => {
-                let checked = upload::check_file(form).await?;
-                let file = NewFile {
-                    project: checked.project,
-                    display_name: checked.display_name,
-                    version: checked.version,
-                    filename: checked.filename,
-                    spool: checked.spool,
-                    sha256: checked.sha256,
-                    size: checked.size,
-                    metadata: checked.metadata,
-                    requires_python: checked.requires_python,
-                    versiondata: checked.versiondata,
-                    defaults: upload::versiondata_defaults(),
-                    attestations: checked.attestations,
-                };
+                let file = upload::check_file(form).await?;
                 Ok(self.index().publish(subject, index, file).await?)
             }
             Action::DocUpload => {
-                let checked = upload::check_docs(form).await?;
-                let docs = NewDocs {
-                    project: checked.project,
-                    display_name: checked.display_name,
-                    version: checked.version,
-                    spool: checked.spool,
-                    sha256: checked.sha256,
-                    size: checked.size,
-                };
+                let docs = upload::check_docs(form).await?;
                 Ok(self.index().publish_docs(subject, index, docs).await?)
             }
             Action::Submit => {
-                let checked = upload::check_submit(&form)?;
-                let release = NewRelease {
-                    project: checked.project,
-                    display_name: checked.display_name,
-                    version: checked.version,
-                    versiondata: checked.versiondata,
-                };
-                self.index().register(subject, index, release).await?;
+                self.index().register(subject, index, upload::check_submit(&form)?).await?;
                 Ok(Stored::New)
             }
         }

@@ -4,6 +4,7 @@ use super::zips::{Fault, Zip};
 use super::{Content, CoreMetadata, Form, MetadataError, Refusal, UploadError, filename, sdist, versiondata};
 use crate::cache::{DiskError, Spool};
 use crate::index::wheel::{self, WheelError};
+use crate::index::{NewDocs, NewFile, NewRelease};
 use crate::names::{DistFilename, DistKind, ProjectName, Sha256};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -21,52 +22,8 @@ const TOXRESULT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Longest `Requires-Python`, in bytes: it stands on every page of the project.
 const REQUIRES_PYTHON_BYTES_MAX: usize = 1000;
 
-/// A file that is what its name says, ready to be published. Its digests are those the client stated.
-pub struct CheckedFile {
-    pub project: ProjectName,
-    /// The project's name as the form has it.
-    pub display_name: String,
-    /// As the form has it.
-    pub version: String,
-    pub filename: DistFilename,
-    pub spool: Spool,
-    pub sha256: Sha256,
-    pub size: u64,
-    /// A wheel's METADATA, to be served beside it.
-    pub metadata: Option<Bytes>,
-    /// What the archive says; of a file without metadata what the form says.
-    pub requires_python: Option<String>,
-    /// The form's metadata under devpi's keys, only those that it has.
-    pub versiondata: Map<String, Value>,
-    /// A JSON array of objects, as sent.
-    pub attestations: Option<String>,
-}
-
-/// Documentation: a zip archive that can be read.
-pub struct CheckedDocs {
-    pub project: ProjectName,
-    pub display_name: String,
-    /// None: that of the latest release.
-    pub version: Option<String>,
-    pub spool: Spool,
-    pub sha256: Sha256,
-    pub size: u64,
-    /// As of a file.
-    pub versiondata: Map<String, Value>,
-}
-
-/// A release's metadata without a file.
-#[derive(Debug)]
-pub struct CheckedSubmit {
-    pub project: ProjectName,
-    pub display_name: String,
-    pub version: String,
-    /// All of devpi's keys: what the form does not have is emptied.
-    pub versiondata: Map<String, Value>,
-}
-
 /// Checks a form of [`Action::FileUpload`](super::Action): names, digests, and what the archive says of itself.
-pub async fn check_file(mut form: Form) -> Result<CheckedFile, UploadError> {
+pub async fn check_file(mut form: Form) -> Result<NewFile, UploadError> {
     let content = form.content.take().ok_or(Refusal::NoContent)?;
     let (project, display_name) = project(&form)?;
     let version = filename::version(form.get("version").unwrap_or_default())?.to_owned();
@@ -97,9 +54,8 @@ pub async fn check_file(mut form: Form) -> Result<CheckedFile, UploadError> {
     }
     let versiondata = versiondata::of(&form);
     let metadata = inside.metadata;
-    Ok(CheckedFile {
+    Ok(NewFile {
         project,
-        display_name,
         version,
         filename,
         spool,
@@ -108,14 +64,15 @@ pub async fn check_file(mut form: Form) -> Result<CheckedFile, UploadError> {
         metadata,
         requires_python,
         versiondata,
+        defaults: versiondata::versiondata_defaults(),
         attestations,
     })
 }
 
 /// Checks a form of [`Action::DocUpload`](super::Action).
-pub async fn check_docs(mut form: Form) -> Result<CheckedDocs, UploadError> {
+pub async fn check_docs(mut form: Form) -> Result<NewDocs, UploadError> {
     let content = form.content.take().ok_or(Refusal::NoContent)?;
-    let (project, display_name) = project(&form)?;
+    let (project, _) = project(&form)?;
     let version = match form.get("version") {
         None | Some("") => None,
         Some(raw) => Some(filename::version(raw)?.to_owned()),
@@ -130,14 +87,14 @@ pub async fn check_docs(mut form: Form) -> Result<CheckedDocs, UploadError> {
     })
     .await?;
     let versiondata = versiondata::of(&form);
-    Ok(CheckedDocs { project, display_name, version, spool, sha256, size, versiondata })
+    Ok(NewDocs { project, version, spool, sha256, size, versiondata })
 }
 
 /// Checks a form of [`Action::Submit`](super::Action).
-pub fn check_submit(form: &Form) -> Result<CheckedSubmit, UploadError> {
-    let (project, display_name) = project(form)?;
+pub fn check_submit(form: &Form) -> Result<NewRelease, UploadError> {
+    let (project, _) = project(form)?;
     let version = filename::version(form.get("version").unwrap_or_default())?.to_owned();
-    Ok(CheckedSubmit { project, display_name, version, versiondata: versiondata::whole(form) })
+    Ok(NewRelease { project, version, versiondata: versiondata::whole(form) })
 }
 
 /// Checks a test result, which is kept as it was sent: a JSON object.

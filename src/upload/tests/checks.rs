@@ -1,4 +1,5 @@
 use super::*;
+use crate::index::NewFile;
 use crate::index::wheel::METADATA_BYTES_MAX;
 use crate::names::Sha256;
 use proptest::prelude::*;
@@ -9,7 +10,7 @@ fn wheel() -> Vec<u8> {
     zip_of(&[("hello_pkg/__init__.py", b""), ("hello_pkg-1.0.dist-info/METADATA", METADATA)])
 }
 
-async fn check(filename: &str, bytes: &[u8], fields: &[(&str, &str)]) -> Result<CheckedFile, UploadError> {
+async fn check(filename: &str, bytes: &[u8], fields: &[(&str, &str)]) -> Result<NewFile, UploadError> {
     let home = Home::new();
     let mut parts = vec![content(filename, bytes), field("name", "hello-pkg"), field("version", "1.0")];
     parts.extend(fields.iter().map(|(name, value)| field(name, value)));
@@ -40,7 +41,7 @@ async fn a_wheel_is_taken_with_its_metadata() {
     ];
     let file = check("hello_pkg-1.0-py3-none-any.whl", &bytes, &fields).await.unwrap();
     assert_eq!(
-        (file.project.as_str(), file.display_name.as_str(), file.version.as_str()),
+        (file.project.as_str(), file.versiondata["name"].as_str().unwrap(), file.version.as_str()),
         ("hello-pkg", "hello-pkg", "1.0")
     );
     assert_eq!((file.sha256, file.size), (sha256, bytes.len() as u64));
