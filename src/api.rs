@@ -16,7 +16,7 @@ pub use push::push;
 pub use releases::{
     Yank, delete_file, delete_project, delete_version, show_file, show_project, show_version, tox_stored,
 };
-pub use server::{VERSION_SPOKEN, config, status};
+pub use server::{SERVER_SPOKEN, VERSION_SPOKEN, config, status};
 pub use users::{create_user, delete_user, login, modify_user, show_user, show_users};
 
 use crate::index::{Claim, Index};

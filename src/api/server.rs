@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 /// The version of the API; devpi's client gives up at any other.
 pub const VERSION_SPOKEN: u32 = 2;
 
+/// The devpi-server whose API this is: scripts look whether a server is new enough for what they want.
+pub const SERVER_SPOKEN: &str = "6.20.3";
+
 /// What devpi's client may use. `server-keyvalue-parsing`: PATCH takes lists of `key=value`.
 const FEATURES: [&str; 4] = ["push-no-docs", "push-only-docs", "push-register-project", "server-keyvalue-parsing"];
 
