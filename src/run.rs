@@ -248,15 +248,20 @@ async fn open_store(data: &Path) -> Result<Store, RunError> {
     }
 }
 
-/// What users own, as far as the disk allows. A database that is there and cannot be read is not passed over.
+/// What users own, as far as the disk allows. A database that holds something and cannot be read is not passed over.
 async fn open_private(data: &Path) -> Result<Private, RunError> {
-    if Space::of(data) == Space::ReadOnly {
-        return Ok(match data.join(PRIVATE_FILE).is_file() {
-            true => Private::open_read_only(data).await?,
-            false => Private::in_memory().await?,
-        });
+    let space = Space::of(data);
+    if space != Space::ReadOnly {
+        match Private::open(data).await {
+            Err(StoreError::OpenPrivate { .. }) if space == Space::Full => {}
+            opened => return Ok(opened?),
+        }
     }
-    Ok(Private::open(data).await?)
+    let holds_something = std::fs::metadata(data.join(PRIVATE_FILE)).is_ok_and(|facts| facts.len() > 0);
+    Ok(match holds_something {
+        true => Private::open_read_only(data).await?,
+        false => Private::empty().await?,
+    })
 }
 
 fn site(mirror: &MirrorConfig, config: &Config) -> Result<MirrorSite, RunError> {

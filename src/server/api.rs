@@ -200,9 +200,8 @@ impl Handler {
 
     /// What devpi's client looks for in every answer.
     pub(super) async fn signed(&self, reply: Reply) -> Reply {
-        let reply = reply
-            .line("X-DEVPI-API-VERSION", api::VERSION_SPOKEN)
-            .line("X-DEVPI-SERVER-VERSION", api::SERVER_SPOKEN);
+        let reply =
+            reply.line("X-DEVPI-API-VERSION", api::VERSION_SPOKEN).line("X-DEVPI-SERVER-VERSION", api::SERVER_SPOKEN);
         match self.index().identity().await {
             Ok((serial, uuid)) => reply
                 .line("X-DEVPI-SERIAL", serial)

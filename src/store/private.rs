@@ -95,6 +95,14 @@ impl Private {
         Ok(Self { pool, watch: None, turns: Turns::default() })
     }
 
+    /// Holds nothing and takes nothing: for a data directory that cannot be written and has no database. What seemed
+    /// to be stored here would be gone with the process.
+    pub async fn empty() -> Result<Self, StoreError> {
+        let private = Self::in_memory().await?;
+        sqlx::raw_sql("PRAGMA query_only = ON").execute(&private.pool).await?;
+        Ok(private)
+    }
+
     /// Writes what is pending and closes; later calls fail.
     pub async fn close(&self) {
         if let Some(watch) = &self.watch {

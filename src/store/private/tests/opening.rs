@@ -144,3 +144,11 @@ async fn a_writer_that_is_given_up_leaves_nothing() {
     assert_eq!((private.users().await.unwrap().len(), private.serial().await.unwrap()), (2, serial));
     private.put_user(&user_row("carol")).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_not_taken() {
+    let private = Private::empty().await.unwrap();
+    assert_eq!(private.users().await.unwrap(), []);
+    let refused = private.put_user(&user_row("ada")).await.unwrap_err();
+    assert_eq!(refused.trouble(), crate::store::Trouble::ReadOnly, "{refused}");
+}
