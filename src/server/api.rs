@@ -172,7 +172,7 @@ impl Handler {
             self.index().refresh(&entry, project).await
         };
         match refreshed.await {
-            Ok(()) => self.signed(found(&format!("/{index}/+simple/{project}/"))).await,
+            Ok(()) => self.signed(found(&format!("{}/+simple/{project}/", http::index_path(index)))).await,
             Err(why) => self.denied(request, &why, Kind::Other, true),
         }
     }

@@ -188,13 +188,14 @@ impl Handler {
             Route::Root if reads && !json => self.front(&self.base(request)),
             // Installers mean the simple API by an address without `+simple` too (devpi's behaviour).
             Route::Index { index, slash: true } if reads && is_installer(request) => {
-                found(&format!("/{index}/+simple/"))
+                found(&format!("{}/+simple/", http::index_path(&index)))
             }
             Route::ProjectInfo { index, name, .. } if reads && is_installer(request) => {
-                found(&format!("/{index}/+simple/{name}/"))
+                found(&format!("{}/+simple/{name}/", http::index_path(&index)))
             }
             Route::ProjectInfo { index, name, spelling } if reads && !spelling.normalised => {
-                found(&format!("/{index}/{name}")).line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
+                found(&format!("{}/{name}", http::index_path(&index)))
+                    .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
             }
             Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
                 self.upload(request, &index, body, json).await
