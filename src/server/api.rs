@@ -138,12 +138,17 @@ impl Handler {
                 }
                 _ => Err(Refused::Method("GET, HEAD, DELETE, PATCH")),
             },
-            (Route::File { index, prefix, filename, what: FileWhat::ToxResult(stamp) }, "DELETE") => {
-                let name = format!("{filename}{stamp}");
-                Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
-            }
+            (Route::File { index, prefix, filename, what: FileWhat::ToxResult(stamp) }, method) => match method {
+                "DELETE" => {
+                    let name = format!("{filename}{stamp}");
+                    Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
+                }
+                _ => Err(Refused::Method("GET, HEAD, DELETE")),
+            },
             (Route::File { index, prefix, filename, what: FileWhat::Itself }, method) => match method {
-                "GET" => Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?),
+                "GET" | "HEAD" => {
+                    Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?)
+                }
                 "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
                 "PATCH" => {
                     let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;

@@ -169,7 +169,8 @@ impl Handler {
             Route::ProjectList { index } if reads => self.project_list(request, &index, query, json).await,
             Route::Project { index, name } if reads => self.project(request, &index, name, query, json).await,
             Route::ProjectList { index } | Route::Project { index, .. } => no_upload_here(&self.index_name(&index)),
-            Route::File { index, prefix, filename, what } if reads && !json => {
+            // Of a file alone JSON tells more than its bytes do.
+            Route::File { index, prefix, filename, what } if reads && !(json && what == http::FileWhat::Itself) => {
                 let file = FileKey { index, place: Place::Digest(prefix), filename };
                 self.file(request, file, what, json).await
             }
