@@ -186,8 +186,9 @@ impl Handler {
     pub(super) fn denied(&self, request: &Request<'_>, why: &IndexError, kind: Kind, json: bool) -> Reply {
         let reply = failed(why, kind, json);
         match why {
+            IndexError::Unproved(_) => reply.line("WWW-Authenticate", CHALLENGE),
             IndexError::NeedsLogin(_) => {
-                let reply = reply.line("WWW-Authenticate", "Basic realm=\"pypi\"");
+                let reply = reply.line("WWW-Authenticate", CHALLENGE);
                 // devpi's client forgets a login that is over when it is told where to log in again.
                 match request.facts.get(Field::XDevpiAuth) {
                     Some(_) => reply.line("Location", format_args!("{}/+login", self.base(request))),
@@ -216,6 +217,9 @@ impl Handler {
         }
     }
 }
+
+/// Stands in every 401 (RFC 9110 §15.5.2).
+const CHALLENGE: &str = "Basic realm=\"pypi\"";
 
 /// Whether answers may be kept by caches that serve several users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
