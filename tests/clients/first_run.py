@@ -167,7 +167,7 @@ def tokens(binary):
         return post(server.base + "/ada/dev/", packages.wheel("demo", version), "__token__", secret).status
 
     def reads(secret):
-        return get(server.base + "/ada/closed/+simple/", basic("__token__", secret)).status
+        return get(server.base + "/ada/closed/+simple/", {"Authorization": basic("__token__", secret)}).status
 
     require(upload(short, "0.1") == 200 or time.time() - before > 3, "a token that ends soon does not upload yet")
     require((upload(up, "1.0"), reads(read), reads(up)) == (200, 200, 403), "tokens do not what they are made for: {}".format(
