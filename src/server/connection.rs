@@ -166,7 +166,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let via = self.peer.port.map_or(Via::Unix, |port| Via::Tcp { port });
         let request = Request { facts, via, peer: self.peer };
         let writes = !matches!(facts.method, "GET" | "HEAD");
-        let expects = facts.get(Field::Expect).is_some_and(|said| said.eq_ignore_ascii_case("100-continue"));
+        // A client of HTTP/1.0 knows no word in between.
+        let expects = facts.minor_version >= 1
+            && facts.get(Field::Expect).is_some_and(|said| said.eq_ignore_ascii_case("100-continue"));
         let patience = self.handler.timeouts().stalled;
         let mut body = RequestBody::new(self.stream, &mut self.buffer, facts.body, expects, patience);
         let mut reply = self.handler.handle(&request, &mut body).await;
@@ -181,6 +183,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         }
         // A body that nobody read would be taken for the next request: the connection ends with the answer.
         let finished = body.finished();
+        drop(body);
         let keep = facts.keep_alive && finished && !reply.close && !*self.stop.borrow();
         let sent = self.send(&mut reply, facts.method == "HEAD", keep, facts.minor_version).await;
         let (bytes, cut) = match sent {

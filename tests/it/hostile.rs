@@ -8,7 +8,7 @@ mod limits;
 mod log;
 mod pipelining;
 mod storm;
-//mod uploads;
+mod uploads;
 
 use crate::support::house::House;
 use std::time::Duration;
