@@ -218,11 +218,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
     }
 }
 
-/// The size that opens a chunk: hex digits; an extension after `;` is passed over.
+/// The size that opens a chunk: hex digits; an extension after `;` is passed over, but no control character in it is,
+/// which another reader could take for the line's end.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|byte| *byte == b';').next()?;
     let fits = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
-    fits.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
+    let visible = line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    (fits && visible).then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }
 
 #[cfg(test)]
@@ -268,6 +270,8 @@ mod tests {
             (b"0x5\r\nhello\r\n", Body::Chunked),
             (b"ffffffffffffffffff\r\n", Body::Chunked),
             (b"\r\n", Body::Chunked),
+            (b"5;a\rb\r\nhello\r\n0\r\n\r\n", Body::Chunked),
+            (b"5;\0\r\nhello\r\n0\r\n\r\n", Body::Chunked),
             (b"5\r\nhello\r\n", Body::Chunked),
             (b"7d1\r\n", Body::Chunked),
         ] {
