@@ -23,5 +23,5 @@ pub use format::{Format, Negotiated, negotiate, wants_plain_json};
 pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFacts, check_head};
 pub use hosts::{HostAnswer, HostEntryError, Hosts, Via};
 pub use range::{RangeAnswer, range};
-pub use route::{FileWhat, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, route};
+pub use route::{FileWhat, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, index_path, route};
 pub use site::{CrossSite, FetchFacts, fetch_site};

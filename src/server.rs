@@ -10,6 +10,7 @@ mod incoming;
 mod listen;
 mod operators;
 mod pages;
+mod places;
 mod reply;
 mod send;
 mod statuses;
@@ -17,6 +18,7 @@ mod uploads;
 
 pub use handler::{Handler, HandlerParts, Timeouts};
 pub use listen::{Bound, ListenError};
+pub use places::{LARGE_BODIES_MAX, UPLOADS_MAX};
 
 use crate::index::Index;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
 use super::{Answer, Asked};
+use crate::http::index_path;
 use crate::index::{IndexError, stamps};
 use crate::names::IndexName;
 use crate::rules::Subject;
@@ -23,10 +24,11 @@ pub fn config(asked: &Asked<'_>, index: Option<&IndexName>) -> Result<Answer, In
     let mut result = json!({ "login": format!("{base}/+login"), "authstatus": status, "features": FEATURES });
     if let (Some(name), Some(result)) = (index, result.as_object_mut()) {
         let entry = asked.index.entry(name)?;
-        result.insert("index".to_owned(), format!("{base}/{name}").into());
-        result.insert("simpleindex".to_owned(), format!("{base}/{name}/+simple/").into());
+        let url = format!("{base}{}", index_path(name));
+        result.insert("index".to_owned(), url.clone().into());
+        result.insert("simpleindex".to_owned(), format!("{url}/+simple/").into());
         if entry.is_stage() {
-            result.insert("pypisubmit".to_owned(), format!("{base}/{name}/").into());
+            result.insert("pypisubmit".to_owned(), format!("{url}/").into());
         }
     }
     Ok(Answer::result("apiconfig", result))

@@ -248,11 +248,14 @@ fn simple(index: IndexRef, rest: &[&str], slash: bool) -> Option<Place> {
 fn simple_path(index: &IndexRef) -> String {
     match index {
         IndexRef::Default => "/simple/".to_owned(),
-        IndexRef::Named(name) => {
-            let encode = |part| utf8_percent_encode(part, SEGMENT);
-            format!("/{}/{}/+simple/", encode(name.user()), encode(name.index()))
-        }
+        IndexRef::Named(name) => format!("{}/+simple/", index_path(name)),
     }
+}
+
+/// The path of an index, encoded: names may hold letters that no line of a head may. No slash at the end.
+pub fn index_path(name: &IndexName) -> String {
+    let encode = |part| utf8_percent_encode(part, SEGMENT);
+    format!("/{}/{}", encode(name.user()), encode(name.index()))
 }
 
 fn legacy_json(raw: &str, version: Option<&str>) -> Option<Place> {

@@ -1,5 +1,5 @@
 use super::{RunError, open_data, open_index, say};
-use crate::auth::random_password;
+use crate::auth::{PASSWORD_BYTES_MAX, random_password};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::index::{Index, IndexError};
@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// Where a password that was made is written, in the data directory.
 const PASSWORD_FILE: &str = "root-password";
 
-/// Most that is read of a password, in bytes.
-const PASSWORD_BYTES_MAX: u64 = 4096;
+/// Most that is read of a password's file, in bytes: more than any password may have, so that none is cut and taken.
+const FILE_BYTES_MAX: u64 = 2 * PASSWORD_BYTES_MAX as u64;
 
 /// `sidewheel init`: makes the data directory and root's password. A second time it changes nothing.
 pub(super) async fn init(config: &Config) -> Result<(), RunError> {
@@ -61,10 +61,10 @@ fn given(path: &Path) -> Result<Secret, RunError> {
     let failed = |why: io::Error| RunError::File { path: path.to_owned(), why };
     let mut text = String::new();
     match path == Path::new("-") {
-        true => io::stdin().lock().take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(failed)?,
+        true => io::stdin().lock().take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?,
         false => {
             let file = std::fs::File::open(path).map_err(failed)?;
-            file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text).map_err(failed)?
+            file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?
         }
     };
     let password = text.lines().next().unwrap_or_default();

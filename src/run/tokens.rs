@@ -2,7 +2,7 @@ use super::{RunError, say};
 use crate::cli::{TokenCommand, TokenOptions};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::index::{TokenWish, make_token, stamps};
+use crate::index::{IndexError, TokenWish, make_token, stamps};
 use crate::names::{IndexName, UserName};
 use crate::store::{PRIVATE_FILE, Private, TokenRow};
 use serde_json::json;
@@ -43,7 +43,11 @@ async fn create(private: &Private, options: TokenOptions) -> Result<(), RunError
         upload: options.upload,
         expires: options.expires.as_deref().map(seconds).transpose().map_err(usage)?.map(|seconds| now + seconds),
     };
-    say(make_token(private, now, wish).await?.expose());
+    let made = make_token(private, now, wish).await.map_err(|why| match why {
+        IndexError::NotThere(_) | IndexError::Invalid(_) => RunError::Usage(why.to_string()),
+        why => RunError::Index(why),
+    });
+    say(made?.expose());
     Ok(())
 }
 

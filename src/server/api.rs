@@ -1,6 +1,8 @@
 use super::handler::{Handler, Request, failed};
 use super::incoming::{Incoming, IncomingError};
+use super::places::Full;
 use super::reply::{Reply, Status};
+use super::statuses::RETRY_AFTER_SECONDS;
 use crate::api::{self, Answer, Asked, Yank};
 use crate::http::{self, Field, FileWhat, Query, Route};
 use crate::index::{Claim, IndexError, Removal};
@@ -13,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// Most bytes of a JSON body; devpi-client's are under a few KiB.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
 
+/// The same of a login, which anybody may send: a name and a password of at most 4 KiB.
+const LOGIN_BYTES_MAX: usize = 64 * 1024;
+
 /// Most bytes of a tox result: it holds the output of a whole run.
 const TOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -20,6 +25,7 @@ const TOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(super) enum Refused {
     Index(IndexError),
     Body(IncomingError),
+    Full(Full),
     /// The address does not know the method; which ones it does know.
     Method(&'static str),
 }
@@ -68,6 +74,7 @@ impl Handler {
             Ok(answer) => return self.spoken(answer).await,
             Err(Refused::Index(why)) => self.denied(request, &why, Kind::Other, true),
             Err(Refused::Body(why)) => body_failed(&why),
+            Err(Refused::Full(why)) => full(&why, true),
             Err(Refused::Method(allowed)) => {
                 let sentence = format!("this address knows only {allowed}");
                 Reply::error(Status(405), Kind::Other, &sentence, true).line("Allow", allowed)
@@ -85,7 +92,7 @@ impl Handler {
     ) -> Result<Answer, Refused> {
         let method = request.facts.method;
         if let (Route::Login, "POST") = (&route, method) {
-            let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+            let given = api::object(&body.whole(LOGIN_BYTES_MAX).await?)?;
             return Ok(api::login(self.index(), &given, self.peer(request)).await?);
         }
         let (subject, proof) = (self.subject(request).await?, claim(request));
@@ -101,8 +108,12 @@ impl Handler {
                 let given = |body: Bytes| api::object(&body);
                 match method {
                     "GET" | "HEAD" => Ok(api::show_user(&asked, &user)?),
-                    "PUT" => Ok(api::create_user(&asked, &user, &given(body.whole(JSON_BYTES_MAX).await?)?).await?),
-                    "PATCH" => Ok(api::modify_user(&asked, &user, &given(body.whole(JSON_BYTES_MAX).await?)?).await?),
+                    "PUT" => {
+                        Ok(api::create_user(&asked, &user, &given(self.whole(body, JSON_BYTES_MAX).await?)?).await?)
+                    }
+                    "PATCH" => {
+                        Ok(api::modify_user(&asked, &user, &given(self.whole(body, JSON_BYTES_MAX).await?)?).await?)
+                    }
                     "DELETE" => Ok(api::delete_user(&asked, &user).await?),
                     _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE")),
                 }
@@ -110,16 +121,16 @@ impl Handler {
             (Route::Index { index, .. }, method) => match method {
                 "GET" | "HEAD" => Ok(api::show_index(&asked, &index, !query.no_projects).await?),
                 "PUT" => {
-                    let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+                    let given = api::object(&self.whole(body, JSON_BYTES_MAX).await?)?;
                     Ok(api::create_index(&asked, &index, &given).await?)
                 }
                 "PATCH" => {
-                    let change = body.whole(JSON_BYTES_MAX).await?;
+                    let change = self.whole(body, JSON_BYTES_MAX).await?;
                     Ok(api::modify_index(&asked, &index, &change, query.error_on_noop).await?)
                 }
                 "DELETE" => Ok(api::delete_index(&asked, &index).await?),
                 "PUSH" | "POST" => {
-                    let given = api::object(&body.whole(JSON_BYTES_MAX).await?)?;
+                    let given = api::object(&self.whole(body, JSON_BYTES_MAX).await?)?;
                     Ok(api::push(&asked, &index, given).await?)
                 }
                 _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE, POST, PUSH")),
@@ -133,24 +144,29 @@ impl Handler {
                 "GET" | "HEAD" => Ok(api::show_version(&asked, &index, &name, &version).await?),
                 "DELETE" => Ok(api::delete_version(&asked, &index, &name, &version, query.force).await?),
                 "PATCH" => {
-                    let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;
+                    let yank = Yank::parse(&api::object(&self.whole(body, JSON_BYTES_MAX).await?)?)?;
                     Ok(yank.carry_out(&asked, &index, &Removal::Version(&name, &version)).await?)
                 }
                 _ => Err(Refused::Method("GET, HEAD, DELETE, PATCH")),
             },
-            (Route::File { index, prefix, filename, what: FileWhat::ToxResult(stamp) }, "DELETE") => {
-                let name = format!("{filename}{stamp}");
-                Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
-            }
+            (Route::File { index, prefix, filename, what: FileWhat::ToxResult(stamp) }, method) => match method {
+                "DELETE" => {
+                    let name = format!("{filename}{stamp}");
+                    Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
+                }
+                _ => Err(Refused::Method("GET, HEAD, DELETE")),
+            },
             (Route::File { index, prefix, filename, what: FileWhat::Itself }, method) => match method {
-                "GET" => Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?),
+                "GET" | "HEAD" => {
+                    Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?)
+                }
                 "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
                 "PATCH" => {
-                    let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;
+                    let yank = Yank::parse(&api::object(&self.whole(body, JSON_BYTES_MAX).await?)?)?;
                     Ok(yank.carry_out(&asked, &index, &Removal::File(filename.as_str(), prefix)).await?)
                 }
                 "POST" => {
-                    let result = body.whole(TOX_BYTES_MAX).await?;
+                    let result = self.whole(body, TOX_BYTES_MAX).await?;
                     crate::upload::check_toxresult(&result).map_err(|why| IndexError::Invalid(why.to_string()))?;
                     let stored = self.index().store_toxresult(&subject, &index, &filename, prefix, result);
                     Ok(api::tox_stored(stored.await?))
@@ -159,6 +175,18 @@ impl Handler {
             },
             _ => Err(Refused::Method("GET, HEAD")),
         }
+    }
+
+    /// A body that is held in memory until the answer is given; large ones are few at a time.
+    async fn whole<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        body: &mut Incoming<'_, S>,
+        bytes_max: usize,
+    ) -> Result<Bytes, Refused> {
+        if !body.states_more_than(bytes_max as u64) {
+            body.place = self.places().for_body(body.stated()).await.map_err(Refused::Full)?;
+        }
+        Ok(body.whole(bytes_max).await?)
     }
 
     /// `POST /{user}/{index}/+simple/{project}/refresh`: devpi's client sends no credentials with it.
@@ -172,7 +200,7 @@ impl Handler {
             self.index().refresh(&entry, project).await
         };
         match refreshed.await {
-            Ok(()) => self.signed(found(&format!("/{index}/+simple/{project}/"))).await,
+            Ok(()) => self.signed(found(&format!("{}/+simple/{project}/", http::index_path(index)))).await,
             Err(why) => self.denied(request, &why, Kind::Other, true),
         }
     }
@@ -181,8 +209,9 @@ impl Handler {
     pub(super) fn denied(&self, request: &Request<'_>, why: &IndexError, kind: Kind, json: bool) -> Reply {
         let reply = failed(why, kind, json);
         match why {
+            IndexError::Unproved(_) => reply.line("WWW-Authenticate", CHALLENGE),
             IndexError::NeedsLogin(_) => {
-                let reply = reply.line("WWW-Authenticate", "Basic realm=\"pypi\"");
+                let reply = reply.line("WWW-Authenticate", CHALLENGE);
                 // devpi's client forgets a login that is over when it is told where to log in again.
                 match request.facts.get(Field::XDevpiAuth) {
                     Some(_) => reply.line("Location", format_args!("{}/+login", self.base(request))),
@@ -213,6 +242,9 @@ impl Handler {
     }
 }
 
+/// Stands in every 401 (RFC 9110 §15.5.2).
+const CHALLENGE: &str = "Basic realm=\"pypi\"";
+
 /// Whether answers may be kept by caches that serve several users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Openness {
@@ -240,6 +272,10 @@ pub(super) fn found(location: &str) -> Reply {
     Reply::text(Status(302), Kind::Other, "text/plain; charset=utf-8", format!("found at {location}\n"))
         .line("Location", location)
         .line("Cache-Control", "no-store")
+}
+
+pub(super) fn full(why: &Full, json: bool) -> Reply {
+    Reply::error(Status(503), Kind::Other, &why.to_string(), json).line("Retry-After", RETRY_AFTER_SECONDS)
 }
 
 pub(super) fn body_failed(why: &IncomingError) -> Reply {

@@ -24,7 +24,11 @@ pub struct Peer {
 impl Peer {
     /// Whether it may be the proxy in front of us: only programs of this machine can come by loopback or by the socket.
     pub fn is_proxy(&self) -> bool {
-        self.address.is_none_or(|address| address.ip().to_canonical().is_loopback())
+        match self.address {
+            Some(address) => address.ip().to_canonical().is_loopback(),
+            // Over TCP an address can be missing too: then nobody knows who it is.
+            None => self.port.is_none(),
+        }
     }
 }
 
@@ -166,7 +170,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let via = self.peer.port.map_or(Via::Unix, |port| Via::Tcp { port });
         let request = Request { facts, via, peer: self.peer };
         let writes = !matches!(facts.method, "GET" | "HEAD");
-        let expects = facts.get(Field::Expect).is_some_and(|said| said.eq_ignore_ascii_case("100-continue"));
+        // A client of HTTP/1.0 knows no word in between.
+        let expects = facts.minor_version >= 1
+            && facts.get(Field::Expect).is_some_and(|said| said.eq_ignore_ascii_case("100-continue"));
         let patience = self.handler.timeouts().stalled;
         let mut body = RequestBody::new(self.stream, &mut self.buffer, facts.body, expects, patience);
         let mut reply = self.handler.handle(&request, &mut body).await;
@@ -181,6 +187,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         }
         // A body that nobody read would be taken for the next request: the connection ends with the answer.
         let finished = body.finished();
+        drop(body);
         let keep = facts.keep_alive && finished && !reply.close && !*self.stop.borrow();
         let sent = self.send(&mut reply, facts.method == "HEAD", keep, facts.minor_version).await;
         let (bytes, cut) = match sent {
@@ -291,4 +298,26 @@ fn put_date(head: &mut BytesMut, unix: u64) {
         }
         head.put_slice(text.as_bytes());
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_of_this_machine_may_speak_for_others() {
+        for (address, port, expected) in [
+            (None, None, true),
+            (None, Some(3141), false),
+            (Some("127.0.0.1:5"), Some(3141), true),
+            (Some("[::1]:5"), Some(3141), true),
+            (Some("[::ffff:127.0.0.1]:5"), Some(3141), true),
+            (Some("10.0.0.1:5"), Some(3141), false),
+            (Some("[::ffff:10.0.0.1]:5"), Some(3141), false),
+            (Some("[2001:db8::1]:5"), Some(3141), false),
+        ] {
+            let peer = Peer { address: address.map(|address| address.parse().unwrap()), port };
+            assert_eq!(peer.is_proxy(), expected, "{peer:?}");
+        }
+    }
 }

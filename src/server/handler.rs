@@ -1,6 +1,7 @@
 use super::api::found;
 use super::connection::Peer;
 use super::incoming::Incoming;
+use super::places::Places;
 use super::reply::{Reply, Status};
 use super::send::Cut;
 use super::statuses;
@@ -51,6 +52,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// While it takes nothing of what it is sent; then the connection is cut.
     pub stalled: Duration,
+    /// While all places for bodies are taken; then it is told to come again.
+    pub places: Duration,
 }
 
 impl Default for Timeouts {
@@ -63,6 +66,8 @@ impl Default for Timeouts {
             idle: Duration::from_secs(150),
             // A line that is gone for longer will hardly come back.
             stalled: Duration::from_secs(60),
+            // Uploads of a release come one after another; proxies give up after a minute.
+            places: Duration::from_secs(30),
         }
     }
 }
@@ -73,7 +78,8 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PU
 /// Takes a request to its journey and makes an answer of what comes back.
 pub struct Handler {
     parts: HandlerParts,
-    places: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    places: Places,
 }
 
 /// A connection that was let in; counted until it is dropped.
@@ -84,8 +90,9 @@ pub struct Admitted {
 
 impl Handler {
     pub fn new(parts: HandlerParts) -> Self {
-        let places = Arc::new(Semaphore::new(parts.connections_max));
-        Self { parts, places }
+        let connections = Arc::new(Semaphore::new(parts.connections_max));
+        let places = Places::new(parts.timeouts.places);
+        Self { parts, connections, places }
     }
 
     pub fn index(&self) -> &Index {
@@ -104,13 +111,17 @@ impl Handler {
         self.parts.timeouts
     }
 
+    pub(super) fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub(super) fn page_max_age(&self) -> u64 {
         self.parts.page_max_age
     }
 
     /// Lets a connection in, unless there are too many.
     pub(super) fn admit(&self) -> Option<Admitted> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let place = Arc::clone(&self.connections).try_acquire_owned().ok()?;
         Some(Admitted { _place: place, _counted: self.parts.metrics.connected() })
     }
 
@@ -169,7 +180,8 @@ impl Handler {
             Route::ProjectList { index } if reads => self.project_list(request, &index, query, json).await,
             Route::Project { index, name } if reads => self.project(request, &index, name, query, json).await,
             Route::ProjectList { index } | Route::Project { index, .. } => no_upload_here(&self.index_name(&index)),
-            Route::File { index, prefix, filename, what } if reads && !json => {
+            // Of a file alone JSON tells more than its bytes do.
+            Route::File { index, prefix, filename, what } if reads && !(json && what == http::FileWhat::Itself) => {
                 let file = FileKey { index, place: Place::Digest(prefix), filename };
                 self.file(request, file, what, json).await
             }
@@ -188,13 +200,14 @@ impl Handler {
             Route::Root if reads && !json => self.front(&self.base(request)),
             // Installers mean the simple API by an address without `+simple` too (devpi's behaviour).
             Route::Index { index, slash: true } if reads && is_installer(request) => {
-                found(&format!("/{index}/+simple/"))
+                found(&format!("{}/+simple/", http::index_path(&index)))
             }
             Route::ProjectInfo { index, name, .. } if reads && is_installer(request) => {
-                found(&format!("/{index}/+simple/{name}/"))
+                found(&format!("{}/+simple/{name}/", http::index_path(&index)))
             }
             Route::ProjectInfo { index, name, spelling } if reads && !spelling.normalised => {
-                found(&format!("/{index}/{name}")).line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
+                found(&format!("{}/{name}", http::index_path(&index)))
+                    .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
             }
             Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
                 self.upload(request, &index, body, json).await

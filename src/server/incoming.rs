@@ -1,8 +1,9 @@
+use super::places::Place;
 use crate::http::Body;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The body of a request, read from the connection only when somebody asks for it. What is left unread when the answer
@@ -16,6 +17,12 @@ pub struct Incoming<'a, S: ?Sized> {
     expects: bool,
     /// How long it may send nothing.
     patience: Duration,
+    /// When the first bytes were waited for, and how many came since.
+    since: Option<Instant>,
+    came: u64,
+    slow: bool,
+    /// Where it may be held; kept until the answer is made.
+    pub place: Option<Place>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +46,7 @@ enum Left {
 pub enum IncomingError {
     #[error("the client went away before the end of the body: {0}")]
     Gone(#[from] io::Error),
-    #[error("the client sent nothing of the body for too long")]
+    #[error("the body came too slowly")]
     Slow,
     #[error("the chunks of the body are not as RFC 9112 writes them")]
     Chunks,
@@ -49,6 +56,10 @@ pub enum IncomingError {
 
 /// Piece in which a body is read, in bytes.
 const PIECE_BYTES: usize = 64 * 1024;
+
+/// Slowest body, in bytes per second on the whole: a byte a minute would keep its place for ever. The worst of lines
+/// does better.
+const PACE_MIN: u64 = 1024;
 
 /// Longest line that opens a chunk, and longest trailer line, in bytes. Nobody sends extensions.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
@@ -63,7 +74,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
             Body::Length(count) => Left::Bytes { count, chunked: false },
             Body::Chunked => Left::ChunkLine { first: true },
         };
-        Self { stream, buffer, left, expects, patience }
+        let (since, came, slow, place) = (None, 0, false, None);
+        Self { stream, buffer, left, expects, patience, since, came, slow, place }
     }
 
     /// Whether all of it was read: then the connection may go on.
@@ -80,11 +92,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
         }
     }
 
+    pub fn states_more_than(&self, bytes: u64) -> bool {
+        self.stated().is_some_and(|stated| stated > bytes)
+    }
+
+    /// Whether it was given up because it came too slowly.
+    pub fn was_slow(&self) -> bool {
+        self.slow
+    }
+
     /// The next piece; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, IncomingError> {
         let piece = self.piece().await;
-        if piece.is_err() {
+        if let Err(why) = &piece {
             self.left = Left::Broken;
+            self.slow |= matches!(why, IncomingError::Slow);
         }
         piece
     }
@@ -131,7 +153,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
 
     /// The whole body, at most `bytes_max` bytes of it.
     pub async fn whole(&mut self, bytes_max: usize) -> Result<Bytes, IncomingError> {
-        if self.stated().is_some_and(|stated| stated > bytes_max as u64) {
+        if self.states_more_than(bytes_max as u64) {
             return Err(IncomingError::TooLarge(bytes_max));
         }
         let mut whole = BytesMut::new();
@@ -181,20 +203,28 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
             self.stream.flush().await?;
         }
         self.buffer.reserve(PIECE_BYTES);
-        match tokio::time::timeout(self.patience, self.stream.read_buf(self.buffer)).await {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        let earned = self.patience + Duration::from_secs(self.came / PACE_MIN);
+        let patience = self.patience.min(earned.saturating_sub(waited));
+        match tokio::time::timeout(patience, self.stream.read_buf(self.buffer)).await {
             Ok(Ok(0)) => Err(IncomingError::Gone(io::ErrorKind::UnexpectedEof.into())),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(count)) => {
+                self.came += count as u64;
+                Ok(())
+            }
             Ok(Err(why)) => Err(why.into()),
             Err(_) => Err(IncomingError::Slow),
         }
     }
 }
 
-/// The size that opens a chunk: hex digits; an extension after `;` is passed over.
+/// The size that opens a chunk: hex digits; an extension after `;` is passed over, but no control character in it is,
+/// which another reader could take for the line's end.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|byte| *byte == b';').next()?;
     let fits = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
-    fits.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
+    let visible = line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    (fits && visible).then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }
 
 #[cfg(test)]
@@ -240,6 +270,8 @@ mod tests {
             (b"0x5\r\nhello\r\n", Body::Chunked),
             (b"ffffffffffffffffff\r\n", Body::Chunked),
             (b"\r\n", Body::Chunked),
+            (b"5;a\rb\r\nhello\r\n0\r\n\r\n", Body::Chunked),
+            (b"5;\0\r\nhello\r\n0\r\n\r\n", Body::Chunked),
             (b"5\r\nhello\r\n", Body::Chunked),
             (b"7d1\r\n", Body::Chunked),
         ] {

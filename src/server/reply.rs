@@ -42,7 +42,7 @@ impl Reply {
     pub fn line(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         let before = self.lines.len();
         let _ = write!(self.lines, "{name}: {value}");
-        if self.lines.get(before..).is_some_and(|line| line.bytes().any(|byte| byte < b' ' || byte == 0x7f)) {
+        if self.lines.get(before..).is_some_and(|line| line.bytes().any(|byte| !matches!(byte, b' '..=b'~'))) {
             self.lines.truncate(before);
             return self;
         }

@@ -1,5 +1,6 @@
 use super::handler::{Handler, Request};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, IncomingError};
+use super::places::Full;
 use super::reply::{Reply, Status};
 use crate::http::Field;
 use crate::index::{IndexError, Stored};
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 enum Refused {
     Index(IndexError),
     Upload(UploadError),
+    Full(Full),
 }
 
 impl From<IndexError> for Refused {
@@ -59,6 +61,10 @@ impl Handler {
                 let reason = super::statuses::sentence(&why);
                 self.denied(request, &why, Kind::Other, json).reason(&reason)
             }
+            Err(Refused::Full(why)) => super::api::full(&why, json).reason(&why.to_string()),
+            Err(Refused::Upload(UploadError::Body(_))) if body.was_slow() => {
+                super::api::body_failed(&IncomingError::Slow)
+            }
             Err(Refused::Upload(why)) => {
                 let reply = super::statuses::upload(&why, json);
                 match why {
@@ -80,9 +86,10 @@ impl Handler {
         self.index().may_upload(&subject, index)?;
         let limits = Limits { content_bytes_max: self.upload_bytes_max() };
         let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
-        if body.stated().is_some_and(|stated| stated > limits.content_bytes_max.saturating_add(FIELDS_BYTES_MAX)) {
+        if body.states_more_than(limits.content_bytes_max.saturating_add(FIELDS_BYTES_MAX)) {
             return Err(UploadError::TooLarge { what: "the upload", limit: limits.content_bytes_max }.into());
         }
+        body.place = Some(self.places().for_upload().await.map_err(Refused::Full)?);
         let form = upload::receive(body.pieces(), content_type, self.index().disk(), limits).await?;
         // To the end, so that the connection can go on.
         while let Ok(Some(_)) = body.next().await {}

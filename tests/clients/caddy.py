@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+from caddy_uploads import uploads
 from fixture import Upstream
 from processes import Broken, Sidewheel, clean_env, digest, end, must, note, passed, require, run, start, temp_dir
 
@@ -117,6 +118,7 @@ def through_caddy(tools, binary, example):
     end(caddy.process)
     server.stop()
     upstream.close()
+    uploads(binary, lambda unix: Caddy(example.read_text(), unix))
 
 
 def hosts(caddy):

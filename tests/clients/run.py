@@ -16,6 +16,7 @@ import caddy
 import details
 import devpi_client
 import disks
+import first_run
 import journeys
 import kills
 import live
@@ -33,6 +34,7 @@ def parts(tools, binary):
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
         "details": lambda: details.details(tools, binary),
         "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
+        "first-run": lambda: first_run.first_run(binary),
         "devpi": lambda: devpi_client.devpi_client(tools, binary),
         "publish": lambda: publish.publish(tools, binary),
         "kills": lambda: kills.kills(binary),

@@ -8,6 +8,7 @@ mod limits;
 mod log;
 mod pipelining;
 mod storm;
+mod uploads;
 
 use crate::support::house::House;
 use std::time::Duration;
