@@ -1,6 +1,7 @@
 //! Private indexes, as devpi's clients use them: users, indexes, uploads, promotion, removal, and the one rule for names.
 
 mod access;
+mod graphs;
 mod indexes;
 mod names;
 mod promotion;
