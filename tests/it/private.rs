@@ -5,6 +5,7 @@ mod graphs;
 mod indexes;
 mod names;
 mod promotion;
+mod races;
 mod uploads;
 mod users;
 
