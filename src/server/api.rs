@@ -143,7 +143,9 @@ impl Handler {
                 Ok(api::delete_file(&asked, &index, &name, prefix, query.force).await?)
             }
             (Route::File { index, prefix, filename, what: FileWhat::Itself }, method) => match method {
-                "GET" => Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?),
+                "GET" | "HEAD" => {
+                    Ok(api::show_file(&asked, &index, &filename.projects(), filename.as_str(), prefix).await?)
+                }
                 "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
                 "PATCH" => {
                     let yank = Yank::parse(&api::object(&body.whole(JSON_BYTES_MAX).await?)?)?;
