@@ -262,6 +262,11 @@ impl House {
         let kept = catalog.parts().into_values().filter(|parts| parts.name.user() != name.as_str());
         self.swap_catalog(next.with_indexes(kept));
         self.auth.forget_user(name);
+        for entry in catalog.indexes_of(name) {
+            if let Err(why) = self.index_gone(entry).await {
+                self.disk_trouble(&why);
+            }
+        }
         self.unreferenced(removed.map(|removed| removed.unreferenced).unwrap_or_default()).await;
         Ok(())
     }

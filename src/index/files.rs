@@ -158,7 +158,7 @@ impl House {
             && (disk.verified || ask.head_only)
         {
             self.note_use(&known);
-            self.consider_memory(&ask.file, &known, digest, disk.len);
+            self.consider_memory(Some(&mirror), &ask.file, &known, digest, disk.len);
             let part = choose(&ask, Some(digest), Some(disk.len));
             let body = FileBody::disk(&disk, chosen(&part, disk.len));
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
@@ -265,8 +265,18 @@ impl House {
         }
         let facts = Arc::new(self.listed(mirror, key).await?);
         let known = Arc::new(KnownFile::new(Arc::clone(&facts), facts.sha256, None));
-        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(&known)));
+        self.remember(mirror, key, &known);
         Ok(known)
+    }
+
+    /// Keeps what is known of a mirror's file. What is under way while the mirror's settings change was listed under the
+    /// old: it may be of a name that is reserved now. The change is shown first and clears the memory then, so that
+    /// looking after the insertion misses none.
+    pub(super) fn remember(&self, mirror: &Arc<Mirror>, key: &FileKey, known: &Arc<KnownFile>) {
+        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(known)));
+        if !self.mirror(&mirror.name).is_ok_and(|now| Arc::ptr_eq(&now, mirror)) {
+            self.memory.remove(&Key::File(key.clone()));
+        }
     }
 
     /// Looks for the file in the pages of the projects that its name may belong to: first as they are known, then,
@@ -345,22 +355,29 @@ impl House {
         answer(&facts, digest, total, part, body, Tier::Memory)
     }
 
-    /// Reads a file into memory when there is room for it, or when it is asked for again.
-    pub(super) fn consider_memory(self: &Arc<Self>, key: &FileKey, known: &Arc<KnownFile>, digest: Sha256, len: u64) {
+    /// Reads a file into memory when there is room for it, or when it is asked for again. `mirror`: whose it is.
+    pub(super) fn consider_memory(
+        self: &Arc<Self>,
+        mirror: Option<&Arc<Mirror>>,
+        key: &FileKey,
+        known: &Arc<KnownFile>,
+        digest: Sha256,
+        len: u64,
+    ) {
         let asked = known.asked.fetch_add(1, Ordering::Relaxed);
         if len > self.memory.entry_max() || (asked < ASKED_BEFORE && !self.memory.has_room(len)) {
             return;
         }
         // One at a time: what is being read counts in no budget yet.
         let Ok(permit) = Arc::clone(&self.loading).try_acquire_owned() else { return };
-        let (house, key, known) = (Arc::clone(self), key.clone(), Arc::clone(known));
+        let (house, key, known, mirror) = (Arc::clone(self), key.clone(), Arc::clone(known), mirror.cloned());
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            house.load(&key, &known, digest);
+            house.load(mirror.as_ref(), &key, &known, digest);
         });
     }
 
-    fn load(&self, key: &FileKey, known: &KnownFile, digest: Sha256) {
+    fn load(&self, mirror: Option<&Arc<Mirror>>, key: &FileKey, known: &KnownFile, digest: Sha256) {
         let Ok(Some(file)) = self.disk.get(&digest) else { return };
         if !file.verified {
             return;
@@ -368,7 +385,11 @@ impl House {
         let Ok(bytes) = file.read() else { return };
         let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()));
         loaded.noted.store(known.noted.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded)));
+        match mirror {
+            Some(mirror) => self.remember(mirror, key, &Arc::new(loaded)),
+            // A stage's file says itself whether it is current.
+            None => self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded))),
+        }
     }
 }
 

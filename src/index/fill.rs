@@ -1,7 +1,7 @@
 use super::House;
 use super::errors::failure;
 use super::files::{FileFacts, KnownFile};
-use super::keys::{FileKey, FlightKey, Key, Value};
+use super::keys::{FileKey, FlightKey};
 use super::mirror::Mirror;
 use super::writer::Writer;
 use crate::cache::{Failure, Leader, Shelf, Spool, SpoolError};
@@ -244,9 +244,9 @@ impl House {
         };
         let known = Arc::new(KnownFile::new(Arc::clone(facts), Some(digest), None));
         self.note_use(&known);
-        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(&known)));
+        self.remember(mirror, key, &known);
         leader.finish(None);
-        self.consider_memory(key, &known, digest, file.len);
+        self.consider_memory(Some(mirror), key, &known, digest, file.len);
         self.note_blob(&digest, file.len).await;
         if facts.sha256.is_none()
             && let Err(why) = self.store.put_unhashed(&mirror.name, facts.url.as_str(), &digest, file.len).await

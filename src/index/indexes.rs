@@ -99,9 +99,10 @@ impl House {
         if settings.bases() != entry.settings.bases() {
             settings.check_bases(|base| catalog.index(base).is_some()).map_err(invalid)?;
         }
+        let mut moved = false;
         let kind = match (&entry.kind, &settings, &entry.settings) {
             (IndexKind::Mirror(mirror), IndexSettings::Mirror(new), IndexSettings::Mirror(old)) => {
-                let moved = new.mirror_url != old.mirror_url;
+                moved = new.mirror_url != old.mirror_url;
                 if entry.fixed && moved {
                     let sentence = format!(
                         "where {name} mirrors from stands in the server's settings (upstream, or [[mirror]]); change it there"
@@ -109,9 +110,9 @@ impl House {
                     return Err(IndexError::Invalid(sentence));
                 }
                 let changed = match self.fixed.get(name) {
-                    Some(fixed) => fixed.with_rules(new),
+                    Some(fixed) => fixed.with_rules(new, fixed.ttl_ms),
                     None if moved => self.maker.make(name, new).map_err(IndexError::Invalid)?,
-                    None => mirror.with_rules(new),
+                    None => mirror.with_rules(new, self.maker.ttl_ms),
                 };
                 if moved {
                     self.forget_mirror(name).await?;
@@ -125,6 +126,10 @@ impl House {
         let entry = self.put_index(&catalog, parts).await?;
         if mirror {
             self.mirror_changed(name);
+        }
+        if moved {
+            // Once more: what was on its way when it was forgotten first.
+            self.forget_mirror(name).await?;
         }
         Ok(entry)
     }
@@ -146,14 +151,21 @@ impl House {
         let removed = self.private.remove_index(name).await?;
         let kept = catalog.parts().into_values().filter(|parts| parts.name != *name);
         self.swap_catalog(catalog.with_indexes(kept));
+        let forgotten = self.index_gone(&entry).await;
+        self.unreferenced(removed.map(|removed| removed.unreferenced).unwrap_or_default()).await;
+        forgotten
+    }
+
+    /// What memory holds of an index that is gone is not that of another of its name, nor are tokens that were for it.
+    pub(super) async fn index_gone(&self, entry: &IndexEntry) -> Result<(), IndexError> {
+        self.auth.forget_all();
         match &entry.kind {
             IndexKind::Stage(marks) => marks.gone(),
             IndexKind::Mirror(_) => {
-                self.mirror_changed(name);
-                self.forget_mirror(name).await?;
+                self.mirror_changed(&entry.name);
+                self.forget_mirror(&entry.name).await?;
             }
         }
-        self.unreferenced(removed.map(|removed| removed.unreferenced).unwrap_or_default()).await;
         Ok(())
     }
 
@@ -178,7 +190,7 @@ impl House {
     }
 
     /// What the database holds of a mirror came from another upstream.
-    async fn forget_mirror(&self, name: &IndexName) -> Result<(), IndexError> {
+    pub(super) async fn forget_mirror(&self, name: &IndexName) -> Result<(), IndexError> {
         self.store.forget_index(name).await?;
         self.states.forget(name);
         Ok(())
@@ -219,7 +231,7 @@ impl House {
                 ..Default::default()
             });
             settings.mirror_url = rules::MirrorUrl::parse(mirror.upstream.base().as_str()).ok();
-            let kind = IndexKind::Mirror(Arc::new(mirror.with_rules(&settings)));
+            let kind = IndexKind::Mirror(Arc::new(mirror.with_rules(&settings, mirror.ttl_ms)));
             let settings = IndexSettings::Mirror(settings);
             all.insert(name.clone(), Parts { name: name.clone(), settings, kind, fixed: true });
         }
@@ -233,7 +245,9 @@ impl House {
         let settings = IndexSettings::from_stored(&row.settings).map_err(|why| why.to_string())?;
         let kind = match (&settings, self.fixed.get(&row.name)) {
             (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new())),
-            (IndexSettings::Mirror(settings), Some(fixed)) => IndexKind::Mirror(Arc::new(fixed.with_rules(settings))),
+            (IndexSettings::Mirror(settings), Some(fixed)) => {
+                IndexKind::Mirror(Arc::new(fixed.with_rules(settings, fixed.ttl_ms)))
+            }
             (IndexSettings::Mirror(settings), None) => {
                 IndexKind::Mirror(Arc::new(self.maker.make(&row.name, settings)?))
             }

@@ -44,12 +44,12 @@ impl Mirror {
         self.rules.reserved.iter().any(|reserved| reserved.covers(project))
     }
 
-    /// The same upstream under changed settings.
-    pub fn with_rules(&self, settings: &MirrorSettings) -> Self {
+    /// The same upstream under changed settings; `ttl_ms` is how long pages are believed where they do not say.
+    pub fn with_rules(&self, settings: &MirrorSettings, ttl_ms: u64) -> Self {
         Self {
             name: self.name.clone(),
             upstream: self.upstream.clone(),
-            ttl_ms: settings.mirror_cache_expiry.map_or(self.ttl_ms, |seconds| seconds.saturating_mul(1_000)),
+            ttl_ms: settings.mirror_cache_expiry.map_or(ttl_ms, |seconds| seconds.saturating_mul(1_000)),
             rules: MirrorRules::of(settings),
         }
     }

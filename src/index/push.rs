@@ -13,6 +13,7 @@ use crate::store::{FileRow, Publication, PublishedAll, Rel, ReleaseRow};
 use crate::upstream::{Origin, Posted, Publish};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A wish to promote a release (devpi: PUSH `/{user}/{index}`).
 pub struct PushAsk {
@@ -32,6 +33,14 @@ pub struct PushTarget {
     pub password: crate::config::Secret,
     pub register: bool,
 }
+
+/// How often a mirror's file is fetched again because the cache evicted it before it was on the shelf.
+const FETCHES_MAX: u32 = 3;
+
+/// How often, and after how many milliseconds each, it is looked for the digest of a file that has just arrived: the
+/// books are kept after those who wait for its bytes were told.
+const LOOKS_MAX: u32 = 100;
+const LOOK_EVERY_MS: u64 = 20;
 
 /// What was done, a line for each step: a status, and words (devpi's `actionlog`).
 pub type ActionLog = Vec<Vec<Value>>;
@@ -53,61 +62,16 @@ impl House {
     ) -> Result<Pushed, IndexError> {
         let from = self.readable(subject, source)?;
         let info = self.pushed_version(&from, &ask).await?;
-        let to = self.entry(target)?;
-        let user = subject.user().map_or_else(|| "None".to_owned(), |user| quoted(user.as_str()));
-        let cannot = format!("user {user} cannot upload to {}", quoted(target.as_str()));
-        // devpi answers 401 to whoever it is.
-        let verdict = match &to.kind {
-            IndexKind::Stage(_) => rules::may_upload(subject, target, &to.settings),
-            IndexKind::Mirror(_) => return Err(IndexError::Unproved(cannot)),
-        };
-        allowed(verdict, || cannot.clone()).map_err(|_| IndexError::Unproved(cannot))?;
-        let mut rows = Vec::new();
-        for link in ordered(&info.links, &ask) {
-            rows.push(self.pushed_file(subject, &from, &ask, &info, link, target).await?);
-        }
-        let _shelf = self.shelf.lock().await;
-        let to = self.entry(target)?;
-        let mut publications = Vec::new();
-        for (row, metadata) in rows {
-            // The bytes may have been removed while we looked; under the lock they stay.
-            self.pinned(&row.sha256, &row.filename).await?;
-            let mut row = row;
-            row.metadata = match metadata {
-                Some((digest, size)) => {
-                    self.pinned(&digest, &row.filename).await?;
-                    Some((digest, size))
-                }
-                None => None,
-            };
-            let release = ReleaseRow {
-                index: target.clone(),
-                project: ask.project.clone(),
-                version: ask.version.clone(),
-                metadata: info.metadata.clone(),
-                created: self.clock.unix(),
-            };
-            publications.push(Publication { release, file: row, volatile: to.volatile() });
-        }
-        let unreferenced = match self.private.publish_all(&publications).await {
-            Ok(PublishedAll::Stored { unreferenced, .. }) => unreferenced,
-            refused => {
-                let digests = |publication: &Publication| {
-                    let file = &publication.file;
-                    [Some(file.sha256), file.metadata.map(|(digest, _)| digest)].into_iter().flatten()
-                };
-                self.disown(publications.iter().flat_map(digests).collect()).await;
-                return Err(match refused {
-                    Ok(PublishedAll::Conflict { filename }) => {
-                        IndexError::Conflict(format!("{filename} already exists in non-volatile index"))
-                    }
-                    Ok(PublishedAll::Stored { .. }) => IndexError::Lost,
-                    Err(why) => why.into(),
-                });
+        self.may_push(subject, target)?;
+        let mut named = Vec::new();
+        let publications = match self.promoted(subject, &from, &ask, &info, target, &mut named).await {
+            Ok(publications) => publications,
+            Err(why) => {
+                let _shelf = self.shelf.lock().await;
+                self.disown(named).await;
+                return Err(why);
             }
         };
-        to.changed(&ask.project);
-        self.unreferenced(unreferenced).await;
         let mut log: ActionLog = vec![vec![
             200.into(),
             "register".into(),
@@ -132,6 +96,93 @@ impl House {
             });
         }
         Ok(Pushed { log, ok: true })
+    }
+
+    /// Whether the subject may push to the index (devpi answers 401 to whoever may not).
+    fn may_push(&self, subject: &Subject, target: &IndexName) -> Result<Arc<IndexEntry>, IndexError> {
+        let to = self.entry(target)?;
+        let user = subject.user().map_or_else(|| "None".to_owned(), |user| quoted(user.as_str()));
+        let cannot = format!("user {user} cannot upload to {}", quoted(target.as_str()));
+        let verdict = match &to.kind {
+            IndexKind::Stage(_) => rules::may_upload(subject, target, &to.settings),
+            IndexKind::Mirror(_) => return Err(IndexError::Unproved(cannot)),
+        };
+        allowed(verdict, || cannot.clone()).map_err(|_| IndexError::Unproved(cannot))?;
+        Ok(to)
+    }
+
+    /// Gathers the files and publishes them. `named` gathers what was put on the shelf: the caller disowns it when this
+    /// fails.
+    async fn promoted(
+        self: &Arc<Self>,
+        subject: &Subject,
+        from: &Arc<IndexEntry>,
+        ask: &PushAsk,
+        info: &VersionInfo,
+        target: &IndexName,
+        named: &mut Vec<Sha256>,
+    ) -> Result<Vec<Publication>, IndexError> {
+        let mut rows = Vec::new();
+        for link in ordered(&info.links, ask) {
+            let mut again = 0..FETCHES_MAX;
+            rows.push(loop {
+                let kept = async {
+                    let row = self.pushed_file(subject, from, ask, info, link, target).await?;
+                    self.keep(from, &row, named).await.map(|()| row)
+                };
+                match kept.await {
+                    // Evicted before it was on the shelf.
+                    Err(IndexError::Damaged(_)) if !from.is_stage() && again.next().is_some() => {}
+                    kept => break kept?,
+                }
+            });
+        }
+        let _shelf = self.shelf.lock().await;
+        // Fetching may have taken long.
+        let to = self.may_push(subject, target)?;
+        let mut publications = Vec::new();
+        let mut before = Vec::new();
+        for row in rows {
+            // The bytes may have been removed while we looked; under the lock they stay.
+            for digest in [Some(row.sha256), row.metadata.map(|(digest, _)| digest)].into_iter().flatten() {
+                named.push(digest);
+                self.pinned(&digest, &row.filename).await?;
+            }
+            before.extend(self.private.file(target, &row.filename).await?.map(|there| there.project));
+            let release = ReleaseRow {
+                index: target.clone(),
+                project: ask.project.clone(),
+                version: ask.version.clone(),
+                metadata: info.metadata.clone(),
+                created: self.clock.unix(),
+            };
+            publications.push(Publication { release, file: row, volatile: to.volatile() });
+        }
+        match self.private.publish_all(&publications).await? {
+            PublishedAll::Stored { unreferenced, .. } => {
+                to.changed(&ask.project);
+                before.iter().for_each(|project| to.changed(project));
+                self.unreferenced(unreferenced).await;
+                Ok(publications)
+            }
+            PublishedAll::Conflict { filename } => {
+                Err(IndexError::Conflict(format!("{filename} already exists in non-volatile index")))
+            }
+        }
+    }
+
+    /// Puts a mirror's file and its metadata on the shelf as soon as they are here: a cache smaller than the release
+    /// would evict the first file for the last.
+    async fn keep(&self, from: &IndexEntry, row: &FileRow, named: &mut Vec<Sha256>) -> Result<(), IndexError> {
+        if from.is_stage() {
+            return Ok(());
+        }
+        let _shelf = self.shelf.lock().await;
+        for digest in [Some(row.sha256), row.metadata.map(|(digest, _)| digest)].into_iter().flatten() {
+            named.push(digest);
+            self.pinned(&digest, &row.filename).await?;
+        }
+        Ok(())
     }
 
     /// Uploads a release to another server, as twine would.
@@ -166,7 +217,7 @@ impl House {
             }
         }
         for link in ordered(&info.links, &ask).into_iter().filter(|link| link.rel != Rel::Toxresult) {
-            let (row, _) = self.pushed_file(subject, &from, &ask, &info, link, source).await?;
+            let row = self.pushed_file(subject, &from, &ask, &info, link, source).await?;
             let disk = self.disk.get(&row.sha256)?.ok_or_else(|| IndexError::Damaged(row.filename.clone()))?;
             let docs = row.rel == Rel::Doczip;
             let (filename, fields) = match docs {
@@ -226,7 +277,7 @@ impl House {
         info: &VersionInfo,
         link: &Link,
         target: &IndexName,
-    ) -> Result<(FileRow, Option<(Sha256, u64)>), IndexError> {
+    ) -> Result<FileRow, IndexError> {
         let now = self.clock.unix();
         let entry = log_entry("push", subject, now, Some(&from.name), Some(target));
         let row = match &from.kind {
@@ -238,8 +289,7 @@ impl House {
         row.log.retain(|line| line.get("what").and_then(Value::as_str) != Some("overwrite"));
         row.log.push(entry);
         row.index = target.clone();
-        let metadata = row.metadata;
-        Ok((row, metadata))
+        Ok(row)
     }
 
     /// A mirror's file as a row of ours: fetched whole, and its metadata with it.
@@ -299,9 +349,20 @@ impl House {
         let len = flight.done().await.map_err(|why| super::files::file_error(&facts, why))?;
         let digest = match facts.sha256 {
             Some(digest) => Some(digest),
-            None => self.store.unhashed(&mirror.name, facts.url.as_str()).await?.map(|(digest, _)| digest),
+            None => self.digest_in_books(&mirror.name, &facts).await?,
         };
         Ok((facts, digest.ok_or(IndexError::Lost)?, len))
+    }
+
+    /// The digest of a file that upstream lists without one, and that has just arrived.
+    async fn digest_in_books(&self, mirror: &IndexName, facts: &FileFacts) -> Result<Option<Sha256>, IndexError> {
+        for _ in 0..LOOKS_MAX {
+            if let Some((digest, _)) = self.store.unhashed(mirror, facts.url.as_str()).await? {
+                return Ok(Some(digest));
+            }
+            tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
+        }
+        Ok(None)
     }
 
     /// Puts a mirror's metadata where ours lies.

@@ -76,6 +76,9 @@ impl House {
                 return Refreshed::Failed(IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) });
             }
         };
+        if !self.is_of_now(mirror) {
+            return Refreshed::Failed(IndexError::Lost);
+        }
         let ttl_ms = mirror.page_ttl_ms(page.max_age);
         let validators = page.validators.clone();
         let url = page.url.to_string();
@@ -105,7 +108,15 @@ impl House {
         };
         let (stored, digest) = (Stored::of(&row), row.digest);
         self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::new(arrived.content)));
-        match self.store.put_document(document, row).await {
+        let put = self.store.put_document(document, row).await;
+        if !self.is_of_now(mirror) {
+            // Who moved the mirror may have looked before this was written.
+            if let Err(why) = self.forget_mirror(&mirror.name).await {
+                self.disk_trouble(&why);
+            }
+            return Refreshed::Failed(IndexError::Lost);
+        }
+        match put {
             Ok(()) => state.changed(stored, now, ttl_ms),
             Err(why) => {
                 // A disk that cannot be written does not keep the page from the client; memory has it.
@@ -120,6 +131,11 @@ impl House {
             self.start_backfill(mirror, document, &state);
         }
         Refreshed::Page
+    }
+
+    /// Whether the index still mirrors from where this answer came: it may have been moved or deleted meanwhile.
+    fn is_of_now(&self, mirror: &Mirror) -> bool {
+        self.mirror(&mirror.name).is_ok_and(|now| now.upstream.base() == mirror.upstream.base())
     }
 
     /// Parses and judges what came: a stored good page is replaced only by a valid one that is not older.

@@ -189,7 +189,7 @@ impl House {
             created: self.clock.unix(),
         };
         let _shelf = self.shelf.lock().await;
-        self.entry(index)?;
+        let entry = self.still_there(&entry)?;
         self.private.put_release(&row).await?;
         entry.changed(&project);
         Ok(())
@@ -217,8 +217,12 @@ impl House {
         let _turn = self.numbering.lock().await;
         let others = self.private.files(index, &tested.project).await?;
         let same = |row: &&FileRow| row.rel == Rel::Toxresult && row.is_of(&tested);
-        let count = others.iter().filter(same).count();
-        let name = format!("{filename}.toxresult-{}-{count}", super::stamps::compact(now));
+        let (count, stamp) = (others.iter().filter(same).count(), super::stamps::compact(now));
+        let numbered = |number: usize| format!("{filename}.toxresult-{stamp}-{number}");
+        // Where one was removed, the count is the name of another.
+        let free = (count..=count + others.len()).map(numbered);
+        let mut free = free.filter(|name| !others.iter().any(|row| row.filename == *name));
+        let name = free.next().unwrap_or_else(|| numbered(count));
         let publication = Publication {
             release: ReleaseRow {
                 index: index.clone(),
@@ -253,17 +257,18 @@ impl House {
     async fn land(
         &self,
         entry: &IndexEntry,
-        publication: Publication,
+        mut publication: Publication,
         spool: Spool,
         metadata: Option<(Sha256, Spool)>,
     ) -> Result<Stored, IndexError> {
         let (filename, sha256) = (publication.file.filename.clone(), publication.file.sha256);
         let conflict = || IndexError::Conflict(format!("{filename} already exists in non-volatile index"));
         let _shelf = self.shelf.lock().await;
-        // It may be gone since the permission was asked for.
-        self.entry(&entry.name)?;
+        let entry = self.still_there(entry)?;
+        publication.volatile = entry.volatile() || publication.file.rel == Rel::Toxresult;
+        let there = self.private.file(&entry.name, &filename).await?;
         if !publication.volatile
-            && let Some(there) = self.private.file(&entry.name, &filename).await?
+            && let Some(there) = &there
         {
             return if there.sha256 == sha256 { Ok(Stored::Identical) } else { Err(conflict()) };
         }
@@ -284,6 +289,8 @@ impl House {
         match published {
             Ok(Published::Stored { unreferenced, .. }) => {
                 entry.changed(&publication.file.project);
+                // `foo-2-1.zip` is 2-1 of foo, or 1 of foo-2.
+                there.iter().for_each(|there| entry.changed(&there.project));
                 self.unreferenced(unreferenced).await;
                 Ok(Stored::New)
             }
@@ -296,6 +303,16 @@ impl House {
                 self.disown(named).await;
                 Err(why)
             }
+        }
+    }
+
+    /// The index as it is now, the caller holding the shelf's lock; an error where it is gone since the permission was
+    /// asked for, and where another has its name.
+    pub(super) fn still_there(&self, before: &IndexEntry) -> Result<Arc<IndexEntry>, IndexError> {
+        let now = self.entry(&before.name)?;
+        match (&before.kind, &now.kind) {
+            (IndexKind::Stage(marks), IndexKind::Stage(same)) if Arc::ptr_eq(marks, same) => Ok(now),
+            _ => Err(IndexError::UnknownIndex(before.name.clone())),
         }
     }
 
@@ -364,10 +381,11 @@ impl House {
             let sentence = format!("{index} is a mirror; what it shows is upstream's");
             return Err(IndexError::Forbidden(sentence));
         }
+        let _shelf = self.shelf.lock().await;
+        let entry = self.still_there(&entry)?;
         if !entry.volatile() && !force {
             return Err(IndexError::Forbidden(what.refused(index)));
         }
-        let _shelf = self.shelf.lock().await;
         let (project, removed) = match what {
             Removal::Project(project) => ((*project).clone(), self.private.remove_project(index, project).await?),
             Removal::Version(project, version) => {
@@ -415,6 +433,7 @@ impl House {
             }
         };
         let _shelf = self.shelf.lock().await;
+        let entry = self.still_there(&entry)?;
         if let YankOf::Version(version) = of
             && self.private.files_of_version(index, &project, version).await?.is_empty()
         {

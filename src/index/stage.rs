@@ -36,29 +36,31 @@ impl House {
         Ok(rules::sources(&order, project, |name| owners.contains(name)))
     }
 
-    /// What a page of a project is made from. Read before the data.
-    fn basis(&self, entry: &IndexEntry, project: &ProjectName) -> Basis {
+    /// What a page of a project is made from, and the index as it is then. Read before the data; the index after the
+    /// picture's version, or a page by its settings of before would be current.
+    fn basis(&self, name: &IndexName, project: &ProjectName) -> Result<(Basis, Arc<IndexEntry>), IndexError> {
         let mut basis = Basis::default();
         basis.catalog(&self.catalog_version);
         let catalog = self.catalog();
+        let entry = catalog.index(name).cloned().ok_or_else(|| IndexError::UnknownIndex(name.clone()))?;
         for name in &entry.order {
             if let Some(IndexKind::Stage(marks)) = catalog.index(name).map(|entry| &entry.kind) {
                 basis.stage(marks, project.as_str());
             }
         }
-        basis
+        Ok((basis, entry))
     }
 
     /// Asks all sources of a project; [`IndexError::UnknownProject`] when none has it. A mirror that cannot be asked
     /// and never was fails the whole: a page that silently lacks releases would make installers choose others.
     pub(super) async fn gather(
         self: &Arc<Self>,
-        entry: &IndexEntry,
+        index: &IndexName,
         project: &ProjectName,
         no_cache: bool,
     ) -> Result<Gathered, IndexError> {
-        let mut basis = self.basis(entry, project);
-        let sources = self.sources(entry, project).await?;
+        let (mut basis, entry) = self.basis(index, project)?;
+        let sources = self.sources(&entry, project).await?;
         let (mut parts, mut tier) = (Vec::new(), Tier::Disk);
         for stage in &sources.stages {
             if let Some(page) = self.stage_content(stage, project).await? {
@@ -98,7 +100,7 @@ impl House {
         held: Option<Arc<RenderedPage>>,
     ) -> Result<PageAnswer, IndexError> {
         let project = ProjectName::parse(&ask.page.document.name)?;
-        let Gathered { basis, parts, tier } = self.gather(entry, &project, ask.no_cache).await?;
+        let Gathered { basis, parts, tier } = self.gather(&entry.name, &project, ask.no_cache).await?;
         if let Some(page) = held.filter(|page| page.basis.agrees(&basis)) {
             return Ok(PageAnswer { page, tier: from_memory(tier) });
         }
@@ -282,7 +284,7 @@ impl House {
         // Without a basis nobody would tell the memory of a removal.
         if known.facts.basis.is_some() {
             self.memory.insert(Key::File(ask.file.clone()), Value::File(Arc::clone(&known)));
-            self.consider_memory(&ask.file, &known, row.sha256, disk.len);
+            self.consider_memory(None, &ask.file, &known, row.sha256, disk.len);
         }
         let part = choose(ask, Some(row.sha256), Some(disk.len));
         let body = FileBody::disk(&disk, chosen(&part, disk.len));

@@ -2,9 +2,11 @@
 
 mod access;
 mod answers;
+mod graphs;
 mod indexes;
 mod names;
 mod promotion;
+mod races;
 mod uploads;
 mod users;
 
