@@ -246,7 +246,7 @@ impl Disk {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
-            fs::create_dir_all(self.root.join("tmp"))?;
+            make_directory(&self.root.join("tmp"))?;
             open()
         });
         Ok(TempFile::new(Arc::new(file.map_err(DiskError::Unwritable)?), path))
@@ -362,9 +362,10 @@ fn remove_file(path: &Path) -> Result<(), DiskError> {
     }
 }
 
-/// Makes a directory and those above it; only its owner looks into the private one.
+/// Makes a directory and those above it; only its owner looks into those where private bytes may lie.
 fn make_directory(path: &Path) -> io::Result<()> {
-    let mode = if path.ends_with(PRIVATE) { 0o700 } else { 0o777 };
+    let closed = [PRIVATE, "tmp", "quarantine"].iter().any(|part| path.ends_with(part));
+    let mode = if closed { 0o700 } else { 0o777 };
     match DirBuilder::new().mode(mode).create(path) {
         Err(_) if path.is_dir() => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -166,6 +166,8 @@ impl Handler {
                     Ok(yank.carry_out(&asked, &index, &Removal::File(filename.as_str(), prefix)).await?)
                 }
                 "POST" => {
+                    // Before 32 MiB are read.
+                    self.index().readable(&subject, &index)?;
                     let result = self.whole(body, TOX_BYTES_MAX).await?;
                     crate::upload::check_toxresult(&result).map_err(|why| IndexError::Invalid(why.to_string()))?;
                     let stored = self.index().store_toxresult(&subject, &index, &filename, prefix, result);

@@ -78,7 +78,7 @@ impl Disk {
             return false;
         }
         let quarantine = self.root.join("quarantine");
-        let _ = fs::create_dir_all(&quarantine);
+        let _ = make_directory(&quarantine);
         let mut names = (0..KEPT_OF_ONE_MAX).map(|n| quarantine.join(format!("{KEPT}{}-{n}", digest.to_hex())));
         let free = names.find(|name| name.symlink_metadata().is_err());
         let moved = free.is_some_and(|name| fs::rename(&path, name).is_ok());

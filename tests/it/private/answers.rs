@@ -73,6 +73,24 @@ async fn no_shared_cache_may_keep_what_was_shown_to_one() {
     house.end().await;
 }
 
+/// Anybody may post results to a public index; on a protected one he would learn which files there are.
+#[tokio::test]
+async fn results_are_taken_from_readers_only() {
+    let house = private_house().await;
+    make_index(&house, "alice/secret", json!({ "bases": [], "acl_read": "alice" })).await;
+    release(&house, "alice/secret", "demo", "1.0").await;
+    let page = ask(&house, "GET", "/alice/secret/+simple/demo/", &[SIMPLE]).await;
+    let path = page.json()["files"][0]["url"].as_str().unwrap().replace("../../", "/alice/secret/");
+    for (auth, status) in [(None, 401), (BOB, 403), (ALICE, 200)] {
+        for (path, status) in [(&path, status), (&path.replace("1.0", "2.0"), if status == 200 { 404 } else { status })]
+        {
+            let answer = house.api("POST", path, auth, json!({ "testenvs": {} })).await;
+            assert_eq!(answer.status, status, "{auth:?} {path}: {}", answer.text());
+        }
+    }
+    house.end().await;
+}
+
 fn not_shared(answer: &Answer, path: &str) {
     let caching = answer.header("cache-control");
     assert!(caching.contains("private") || caching.contains("no-store"), "{path} {}: {caching:?}", answer.status);
