@@ -9,6 +9,7 @@ use crate::names::{IndexName, UserName};
 use crate::rules::{self, IndexSettings, Scope, Subject};
 use crate::store::{IndexRow, UserRow};
 use serde_json::{Map, Value};
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Indexes at most: each is held in memory.
@@ -202,13 +203,13 @@ impl House {
         }
         let owners = self.fixed.keys().map(IndexName::owner).chain([super::accounts::root_name()?]);
         for name in owners {
-            if !catalog.users.contains_key(&name) {
-                let user = nobody_yet(name.clone(), self.clock.unix());
+            if let Entry::Vacant(place) = catalog.users.entry(name) {
+                let user = nobody_yet(place.key().clone(), self.clock.unix());
                 // A disk that cannot be written is no reason not to serve.
                 if let Err(why) = self.private.add_user(&user).await {
                     self.disk_trouble(&why);
                 }
-                catalog.users.insert(name, user);
+                place.insert(user);
             }
         }
         let mut all = std::collections::BTreeMap::new();
