@@ -138,6 +138,8 @@ struct House {
     /// Pages that are parsed, rendered or compressed at the same time.
     kitchen: Arc<Semaphore>,
     backfilling: Arc<Semaphore>,
+    /// Uploaded files that are read through at the same time, before they are served for the first time in a run.
+    checking: Semaphore,
     stopping: AtomicBool,
     /// One clone for each task that fills a flight and keeps the books after it.
     tasks: Arc<()>,
@@ -146,6 +148,9 @@ struct House {
 /// Threads that parse, render and compress at once. A page of 40,000 files takes tens of megabytes while it is worked
 /// on; two keep both cores busy and the memory bounded.
 const KITCHEN_MAX: usize = 2;
+
+/// Uploaded files that are checked at once: each keeps a core and the disk busy.
+const CHECKS_MAX: usize = 2;
 
 /// From this size on a page is worked on alone, in bytes.
 const LARGE_WORK_BYTES: usize = 2 * 1024 * 1024;
@@ -191,6 +196,7 @@ impl Index {
             loading: Arc::new(Semaphore::new(1)),
             kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
             backfilling: Arc::new(Semaphore::new(backfill::PAGES_MAX)),
+            checking: Semaphore::new(CHECKS_MAX),
             stopping: AtomicBool::new(false),
             tasks: Arc::new(()),
         });

@@ -157,7 +157,9 @@ impl House {
                 }
             }
         };
-        Ok(self.store.put_document(&list_key(&mirror.name), document).await?)
+        let put = self.store.put_document(&list_key(&mirror.name), document).await;
+        self.forget_if_moved(mirror).await?;
+        Ok(put?)
     }
 
     /// Rewrites the list while it arrives, into two compressed files; it is never whole in memory.

@@ -109,12 +109,8 @@ impl House {
         let (stored, digest) = (Stored::of(&row), row.digest);
         self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::new(arrived.content)));
         let put = self.store.put_document(document, row).await;
-        if !self.is_of_now(mirror) {
-            // Who moved the mirror may have looked before this was written.
-            if let Err(why) = self.forget_mirror(&mirror.name).await {
-                self.disk_trouble(&why);
-            }
-            return Refreshed::Failed(IndexError::Lost);
+        if let Err(why) = self.forget_if_moved(mirror).await {
+            return Refreshed::Failed(why);
         }
         match put {
             Ok(()) => state.changed(stored, now, ttl_ms),
@@ -136,6 +132,18 @@ impl House {
     /// Whether the index still mirrors from where this answer came: it may have been moved or deleted meanwhile.
     fn is_of_now(&self, mirror: &Mirror) -> bool {
         self.mirror(&mirror.name).is_ok_and(|now| now.upstream.base() == mirror.upstream.base())
+    }
+
+    /// Takes back what was just written where it came from another upstream than the index has now: who moved the mirror
+    /// may have forgotten everything before it was written.
+    pub(super) async fn forget_if_moved(&self, mirror: &Mirror) -> Result<(), IndexError> {
+        if self.is_of_now(mirror) {
+            return Ok(());
+        }
+        if let Err(why) = self.forget_mirror(&mirror.name).await {
+            self.disk_trouble(&why);
+        }
+        Err(IndexError::Lost)
     }
 
     /// Parses and judges what came: a stored good page is replaced only by a valid one that is not older.

@@ -220,7 +220,7 @@ async fn ask(house: &House, graph: &Graph, index: &str, name: &str, sources: &So
                 let path = format!("/{index}/{place}/{filename}{ending}");
                 let answer = house.request(method, &path, &[]).await.unwrap();
                 let from_mirror =
-                    answer.status == 200 && (method == "HEAD" || ending != "" || *answer.body == *file.bytes);
+                    answer.status == 200 && (method == "HEAD" || !ending.is_empty() || *answer.body == *file.bytes);
                 if !open(file.mirror) {
                     assert!(!from_mirror, "{method} {path}: {sources:?}");
                 } else if ending.is_empty() && place.starts_with("+f") {

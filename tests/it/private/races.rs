@@ -200,6 +200,23 @@ async fn what_an_upstream_says_after_the_mirror_was_moved_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_list_that_comes_after_the_mirror_was_moved_is_not_kept() {
+    let house = private_house().await;
+    house.upstream.project("demo").wheel("demo-1.0-py3-none-any.whl", wheel("demo", "1.0", 10, 1));
+    make_index(&house, "root/mine", json!({ "type": "mirror", "mirror_url": house.upstream.base() })).await;
+    let gate = house.upstream.hold("/simple/");
+    let (_, ()) = tokio::join!(house.get("/root/mine/+simple/"), async {
+        gate.reached(1).await;
+        let moved = json!({ "mirror_url": house.upstream.url("/elsewhere/") });
+        assert_eq!(house.api("PATCH", "/root/mine", ROOT, moved).await.status, 200);
+        gate.release();
+    });
+    let list = house.get("/root/mine/+simple/").await;
+    assert!(!list.text().contains("demo"), "{}", list.text());
+    house.end().await;
+}
+
+#[tokio::test]
 async fn a_name_that_is_reserved_while_its_file_arrives_is_closed_when_it_has() {
     let house = private_house().await;
     let (filename, bytes) = (wheel_filename("acme", "1.0"), wheel("acme", "1.0", 1000, 1));
