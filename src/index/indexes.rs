@@ -214,9 +214,18 @@ impl House {
         }
         let mut all = BTreeMap::new();
         for row in self.private.indexes().await? {
-            match self.stored_index(&row) {
-                Ok(parts) => drop(all.insert(row.name, parts)),
-                Err(why) => tracing::error!(index = %row.name, %why, "a stored index cannot be used; it is left alone"),
+            // Without the settings nobody knows which names are private; serving on could ask upstream for them.
+            let settings = IndexSettings::from_stored(&row.settings).map_err(|why| {
+                invalid(format!(
+                    "the stored settings of the index {} cannot be read: {why}; restore private.db from a backup",
+                    row.name
+                ))
+            })?;
+            match self.stored_kind(&row.name, &settings) {
+                Ok(kind) => drop(all.insert(row.name.clone(), Parts { name: row.name, settings, kind, fixed: false })),
+                Err(why) => {
+                    tracing::error!(index = %row.name, %why, "a stored mirror cannot be used; it is left alone")
+                }
             }
         }
         for (name, mirror) in &self.fixed {
@@ -241,18 +250,14 @@ impl House {
         Ok(())
     }
 
-    fn stored_index(&self, row: &IndexRow) -> Result<Parts, String> {
-        let settings = IndexSettings::from_stored(&row.settings).map_err(|why| why.to_string())?;
-        let kind = match (&settings, self.fixed.get(&row.name)) {
+    fn stored_kind(&self, name: &IndexName, settings: &IndexSettings) -> Result<IndexKind, String> {
+        Ok(match (settings, self.fixed.get(name)) {
             (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new())),
             (IndexSettings::Mirror(settings), Some(fixed)) => {
                 IndexKind::Mirror(Arc::new(fixed.with_rules(settings, fixed.ttl_ms)))
             }
-            (IndexSettings::Mirror(settings), None) => {
-                IndexKind::Mirror(Arc::new(self.maker.make(&row.name, settings)?))
-            }
-        };
-        Ok(Parts { name: row.name.clone(), settings, kind, fixed: false })
+            (IndexSettings::Mirror(settings), None) => IndexKind::Mirror(Arc::new(self.maker.make(name, settings)?)),
+        })
     }
 }
 

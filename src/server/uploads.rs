@@ -36,7 +36,7 @@ impl From<UploadError> for Refused {
 }
 
 /// What a form may hold beside its file, in bytes; a body that states more than both is not read at all.
-const FIELDS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const FIELDS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// devpi's words for bytes that were there already.
 const IDENTICAL: &str = "Upload of identical file to non volatile index.";

@@ -13,10 +13,10 @@ use std::sync::Arc;
 pub const PARTS_MAX: usize = 1024;
 
 /// Largest field, in bytes: a description with pictures in it has more than one mebibyte.
-pub const FIELD_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const FIELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Most bytes of all names and fields together: they are in memory until the upload is checked.
-pub const FIELDS_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const FIELDS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Most bytes that may follow the last boundary.
 const EPILOGUE_BYTES_MAX: usize = 64 * 1024;

@@ -5,6 +5,7 @@ In: the binary. Out: passed checks: `serve` alone makes a password, `init` takes
 """
 
 import json
+import sqlite3
 import stat
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ EXIT_USAGE = 64
 def first_run(binary):
     served(binary)
     initialised(binary)
+    unreadable(binary)
     tokens(binary)
 
 
@@ -117,6 +119,25 @@ def initialised(binary):
     require(ran.code != 0 and "panicked" not in ran.text, "init beside a running server: " + ran.told())
     server.stop()
     passed("init without a password makes one, and is refused beside a running server")
+
+
+def unreadable(binary):
+    """A stage that is left out would let its private names be asked for upstream."""
+    data = Path(temp_dir("unreadable")) / "data"
+    server = Sidewheel(binary, data)
+    root = (data / PASSWORD_FILE).read_text().rstrip("\n")
+    must_api(server.base, "PUT", "/root/dev", {"bases": ["root/pypi"]}, password=root)
+    server.stop()
+    for damaged in ('{"type": "shelf"}', '{"type": "stage", "bases": 1}', "{"):
+        with sqlite3.connect(data / "private.db") as database:
+            changed = database.execute("UPDATE user_index SET settings = ? WHERE name = 'root/dev'", (damaged,))
+            require(changed.rowcount == 1, "the stage does not stand in the database")
+        database.close()
+        ran = command(binary, data, "serve", "--listen", "127.0.0.1:0")
+        require(ran.code not in (0, None) and "panicked" not in ran.text, "serves with {}: {}".format(damaged, ran.told()))
+        named = "root/dev" in ran.text and "backup" in ran.text or damaged == "{"
+        require(named, "the damaged stage and the way out are not named: " + ran.told())
+    passed("a server that cannot read a stage's settings does not start, and says which")
 
 
 def tokens(binary):
