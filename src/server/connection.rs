@@ -53,9 +53,6 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 const REFUSED_LINGER: Duration = Duration::from_secs(10);
 const REFUSED_LINGER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Up to here a body that nobody wanted is read all the same, so that the connection can go on.
-const UNWANTED_BYTES_MAX: usize = 64 * 1024;
-
 enum Incoming {
     /// A head of this many bytes is in the buffer.
     Head(usize),
@@ -177,13 +174,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let mut body = RequestBody::new(self.stream, &mut self.buffer, facts.body, expects, patience);
         let mut reply = self.handler.handle(&request, &mut body).await;
         let wanted_there = reply.status != Status(405);
-        if writes
-            && wanted_there
-            && !expects
-            && !reply.close
-            && body.stated().is_some_and(|left| left <= UNWANTED_BYTES_MAX as u64)
-        {
-            let _ = body.whole(UNWANTED_BYTES_MAX).await;
+        if writes && wanted_there {
+            body.read_away().await;
         }
         // A body that nobody read would be taken for the next request: the connection ends with the answer.
         let finished = body.finished();

@@ -61,6 +61,14 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// does better.
 const PACE_MIN: u64 = 1024;
 
+/// How long a body that was refused is read before the answer, and how much of it. Clients send all of theirs before
+/// they look for an answer, and a proxy that is answered earlier (Caddy over HTTP/1.1) may reset its client instead.
+const AWAY: Duration = Duration::from_secs(10);
+const AWAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Who sends nothing for so long waits for the answer; curl waits for a word first, and is spared the sending.
+const AWAY_QUIET: Duration = Duration::from_millis(200);
+
 /// Longest line that opens a chunk, and longest trailer line, in bytes. Nobody sends extensions.
 const CHUNK_LINE_BYTES_MAX: usize = 256;
 
@@ -164,6 +172,21 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Incoming<'a, S> {
             whole.extend_from_slice(&piece);
         }
         Ok(whole.freeze())
+    }
+
+    /// Reads what is on its way of a body that nobody wants, and throws it away.
+    pub async fn read_away(&mut self) {
+        self.expects = false;
+        let reading = async {
+            let mut total = 0;
+            while let Ok(Ok(Some(piece))) = tokio::time::timeout(AWAY_QUIET, self.next()).await {
+                total += piece.len();
+                if total > AWAY_BYTES_MAX {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(AWAY, reading).await;
     }
 
     /// The pieces as a stream.

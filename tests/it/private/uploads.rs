@@ -77,6 +77,25 @@ async fn who_may_upload_is_asked_before_the_body_is_read() {
     house.end().await;
 }
 
+/// A proxy that is answered while it still sends may reset its client, who then never sees the answer (Caddy 2.6).
+#[tokio::test]
+async fn a_refused_upload_is_read_before_its_answer_and_the_connection_goes_on() {
+    let house = private_house().await;
+    let body = vec![b'x'; 3_000_000];
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let head = format!(
+            "POST /alice/dev/ HTTP/1.1\r\nHost: localhost\r\n{expect}Content-Type: multipart/form-data; \
+             boundary=x\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let next = b"GET /+health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let raw = house.raw(&[head.as_bytes(), &body, next].concat()).await;
+        assert!(raw.starts_with("HTTP/1.1 401 "), "{raw}");
+        assert!(raw.contains("HTTP/1.1 200 "), "the connection ended with the answer: {raw}");
+    }
+    house.end().await;
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_an_upload_is_said_in_the_reason_and_the_body() {
     let house = private_house().await;
