@@ -8,14 +8,13 @@ import concurrent.futures
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from fixture import Upstream
-from processes import Broken, Sidewheel, check_store, digest, get, note, passed, require, temp_dir
+from processes import Broken, Sidewheel, check_database, check_store, digest, get, note, passed, require, temp_dir
 
 # By name and for every machine: `?` passes over what this one does not have.
 CALLS = {
@@ -138,9 +137,4 @@ def check(binary, upstream, data, when):
                 "{}: {} is answered {} with {} bytes".format(when, filename, answer.status, len(answer.body)))
     server.stop()
     check_store(data, when + " and a restart")
-    database = sqlite3.connect(os.path.join(data, "sidewheel.db"))
-    try:
-        said = database.execute("pragma integrity_check").fetchall()
-    finally:
-        database.close()
-    require(said == [("ok",)], "{}: the database is not sound: {}".format(when, said[:3]))
+    check_database(data, when)

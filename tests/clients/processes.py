@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -154,14 +155,23 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def check_store(data, when):
-    """Every file of a data directory has the digest that is its name; how many there are."""
+def check_store(data, when, shelf="files"):
+    """Every file on a shelf of a data directory has the digest that is its name; how many there are."""
     count = 0
-    for path in Path(data, "files").glob("??/*"):
+    for path in Path(data, shelf).glob("??/*"):
         require(digest(path.read_bytes()) == path.parent.name + path.name,
                 "{}: the stored file {} is not whole".format(when, path.relative_to(data)))
         count += 1
     return count
+
+
+def check_database(data, when, name="sidewheel.db"):
+    database = sqlite3.connect(os.path.join(data, name))
+    try:
+        said = database.execute("pragma integrity_check").fetchall()
+    finally:
+        database.close()
+    require(said == [("ok",)], "{}: {} is not sound: {}".format(when, name, said[:3]))
 
 
 class Answer:

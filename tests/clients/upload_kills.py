@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,7 +18,8 @@ from pathlib import Path
 import packages
 from devpi_server import init, must_api
 from kills import child_of
-from processes import (Broken, Sidewheel, check_store, clean_env, digest, get, must, note, passed, require, temp_dir)
+from processes import (Broken, Sidewheel, check_database, check_store, clean_env, digest, get, must, note, passed, require,
+                       temp_dir)
 from publishers import listed, post
 
 # What writes: to a file, to the database and its log, to directories.
@@ -164,6 +164,7 @@ def killed_at(binary, data, token, call, number):
 
 def check(binary, data, token, acknowledged, when):
     check_store(data, when)
+    check_store(data, when, "private")
     server = Sidewheel(binary, data, extra=["--offline"])
     left = list(Path(data, "tmp").iterdir())
     require(not left, "{}: tmp/ is not swept at the start: {}".format(when, left))
@@ -191,9 +192,8 @@ def check(binary, data, token, acknowledged, when):
                 "{}: {} is not served after it was uploaded again".format(when, dist.filename))
     server.stop()
     check_store(data, when + " and a restart")
-    database = sqlite3.connect(os.path.join(data, "sidewheel.db"))
-    try:
-        said = database.execute("pragma integrity_check").fetchall()
-    finally:
-        database.close()
-    require(said == [("ok",)], "{}: the database is not sound: {}".format(when, said[:3]))
+    kept = check_store(data, when + " and a restart", "private")
+    require(kept >= len(WHEELS), "{}: {} files are on the private shelf".format(when, kept))
+    check_database(data, when)
+    # What was uploaded stands in the other one.
+    check_database(data, when, "private.db")
