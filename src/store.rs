@@ -77,14 +77,7 @@ impl Store {
 
     /// A database that lives in memory and dies with the handle: for a data directory that cannot be written.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect("sqlite::memory:")
-            .await?;
-        LAYOUT.prepare(&pool).await?;
-        Ok(Self::over(pool))
+        Ok(Self::over(LAYOUT.in_memory().await?))
     }
 
     fn over(pool: SqlitePool) -> Self {

@@ -23,7 +23,7 @@ mod zips;
 pub use action::Action;
 pub use check::{check_docs, check_file, check_submit, check_toxresult};
 pub use error::{Refusal, UploadError};
-pub use form::{Content, Form, Limits, receive};
+pub use form::{Content, FIELDS_BYTES_MAX, Form, Limits, receive};
 pub use metadata::{CoreMetadata, MetadataError};
 pub use versiondata::versiondata_defaults;
 

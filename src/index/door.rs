@@ -243,7 +243,7 @@ impl Index {
 
     /// The number of the last change, and who this server is.
     pub async fn identity(&self) -> Result<(u64, String), IndexError> {
-        Ok((self.0.private.serial().await?, self.0.private.uuid().await?))
+        Ok(self.0.private.identity().await?)
     }
 }
 

@@ -144,7 +144,7 @@ impl House {
         let mut before = Vec::new();
         for row in rows {
             // The bytes may have been removed while we looked; under the lock they stay.
-            for digest in [Some(row.sha256), row.metadata.map(|(digest, _)| digest)].into_iter().flatten() {
+            for digest in row.digests() {
                 named.push(digest);
                 self.pinned(&digest, &row.filename).await?;
             }
@@ -178,7 +178,7 @@ impl House {
             return Ok(());
         }
         let _shelf = self.shelf.lock().await;
-        for digest in [Some(row.sha256), row.metadata.map(|(digest, _)| digest)].into_iter().flatten() {
+        for digest in row.digests() {
             named.push(digest);
             self.pinned(&digest, &row.filename).await?;
         }

@@ -82,7 +82,6 @@ impl House {
         let entry = self.may_upload(subject, index)?;
         let now = self.clock.unix();
         let (spool, metadata) = self.synced(file.spool, file.metadata).await?;
-        let log = log_entry("upload", subject, now, None, Some(index));
         let mut versiondata = file.versiondata;
         // A release that is known keeps what it has.
         if self.private.release(index, &file.project, &file.version).await?.is_none() {
@@ -90,34 +89,21 @@ impl House {
                 versiondata.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
-        let (sha256, filename) = (file.sha256, file.filename.to_string());
-        let publication = Publication {
-            release: ReleaseRow {
-                index: index.clone(),
-                project: file.project.clone(),
-                version: file.version.clone(),
-                metadata: versiondata,
-                created: now,
-            },
-            file: FileRow {
-                index: index.clone(),
-                filename: filename.clone(),
-                rel: Rel::Releasefile,
-                project: file.project.clone(),
-                version: file.version,
-                sha256,
-                size: file.size,
-                uploaded: now as i64 * 1_000_000,
-                requires_python: file.requires_python,
-                metadata: metadata.as_ref().map(|(digest, size, _)| (*digest, *size)),
-                yanked: None,
-                attestations: file.attestations,
-                log: vec![log],
-                for_file: None,
-            },
-            volatile: entry.volatile(),
+        let release = ReleaseRow {
+            index: index.clone(),
+            project: file.project,
+            version: file.version,
+            metadata: versiondata,
+            created: now,
         };
-        self.land(&entry, publication, spool, metadata.map(|(digest, _, spool)| (digest, spool))).await
+        let filename = file.filename.to_string();
+        let row = FileRow {
+            requires_python: file.requires_python,
+            metadata: metadata.as_ref().map(|(digest, size, _)| (*digest, *size)),
+            attestations: file.attestations,
+            ..uploaded(subject, &release, Rel::Releasefile, filename, (file.sha256, file.size))
+        };
+        self.land(&entry, release, row, spool, metadata.map(|(digest, _, spool)| (digest, spool))).await
     }
 
     /// Publishes documentation (devpi: `:action=doc_upload`).
@@ -143,33 +129,16 @@ impl House {
             }
         };
         let (spool, _) = self.synced(docs.spool, None).await?;
-        let publication = Publication {
-            release: ReleaseRow {
-                index: index.clone(),
-                project: docs.project.clone(),
-                version: version.clone(),
-                metadata: docs.versiondata,
-                created: now,
-            },
-            file: FileRow {
-                index: index.clone(),
-                filename: format!("{}-{version}.doc.zip", docs.project),
-                rel: Rel::Doczip,
-                project: docs.project,
-                version,
-                sha256: docs.sha256,
-                size: docs.size,
-                uploaded: now as i64 * 1_000_000,
-                requires_python: None,
-                metadata: None,
-                yanked: None,
-                attestations: None,
-                log: vec![log_entry("upload", subject, now, None, Some(index))],
-                for_file: None,
-            },
-            volatile: entry.volatile(),
+        let filename = format!("{}-{version}.doc.zip", docs.project);
+        let release = ReleaseRow {
+            index: index.clone(),
+            project: docs.project,
+            version,
+            metadata: docs.versiondata,
+            created: now,
         };
-        self.land(&entry, publication, spool, None).await
+        let row = uploaded(subject, &release, Rel::Doczip, filename, (docs.sha256, docs.size));
+        self.land(&entry, release, row, spool, None).await
     }
 
     /// Notes what a release says of itself (devpi: `:action=submit`).
@@ -223,33 +192,18 @@ impl House {
         let free = (count..=count + others.len()).map(numbered);
         let mut free = free.filter(|name| !others.iter().any(|row| row.filename == *name));
         let name = free.next().unwrap_or_else(|| numbered(count));
-        let publication = Publication {
-            release: ReleaseRow {
-                index: index.clone(),
-                project: tested.project.clone(),
-                version: tested.version.clone(),
-                metadata: Map::new(),
-                created: now,
-            },
-            file: FileRow {
-                index: index.clone(),
-                filename: name.clone(),
-                rel: Rel::Toxresult,
-                project: tested.project.clone(),
-                version: tested.version.clone(),
-                sha256,
-                size,
-                uploaded: now as i64 * 1_000_000,
-                requires_python: None,
-                metadata: None,
-                yanked: None,
-                attestations: None,
-                log: vec![log_entry("upload", subject, now, None, Some(index))],
-                for_file: Some((tested.sha256, filename.to_string())),
-            },
-            volatile: true,
+        let release = ReleaseRow {
+            index: index.clone(),
+            project: tested.project,
+            version: tested.version,
+            metadata: Map::new(),
+            created: now,
         };
-        self.land(&entry, publication, spool, None).await?;
+        let row = FileRow {
+            for_file: Some((tested.sha256, filename.to_string())),
+            ..uploaded(subject, &release, Rel::Toxresult, name.clone(), (sha256, size))
+        };
+        self.land(&entry, release, row, spool, None).await?;
         Ok(format!("{index}/+f/{}/{name}#sha256={sha256}", prefix.directories()))
     }
 
@@ -257,23 +211,24 @@ impl House {
     async fn land(
         &self,
         entry: &IndexEntry,
-        mut publication: Publication,
+        release: ReleaseRow,
+        file: FileRow,
         spool: Spool,
         metadata: Option<(Sha256, Spool)>,
     ) -> Result<Stored, IndexError> {
-        let (filename, sha256) = (publication.file.filename.clone(), publication.file.sha256);
+        let (filename, sha256) = (file.filename.clone(), file.sha256);
         let conflict = || IndexError::Conflict(format!("{filename} already exists in non-volatile index"));
         let _shelf = self.shelf.lock().await;
         let entry = self.still_there(entry)?;
-        publication.volatile = entry.volatile() || publication.file.rel == Rel::Toxresult;
+        // Results come one after another, whatever the index says of releases.
+        let volatile = entry.volatile() || file.rel == Rel::Toxresult;
+        let publication = Publication { release, file, volatile };
         let there = self.private.file(&entry.name, &filename).await?;
-        if !publication.volatile
-            && let Some(there) = &there
-        {
+        if !volatile && let Some(there) = &there {
             return if there.sha256 == sha256 { Ok(Stored::Identical) } else { Err(conflict()) };
         }
         let disk = Arc::clone(&self.disk);
-        let named: Vec<Sha256> = [sha256].into_iter().chain(metadata.as_ref().map(|(digest, _)| *digest)).collect();
+        let named: Vec<Sha256> = publication.file.digests().collect();
         let adopted = tokio::task::spawn_blocking(move || {
             spool.publish_private(&disk, sha256)?;
             if let Some((digest, spool)) = metadata {
@@ -318,11 +273,10 @@ impl House {
 
     /// Takes bytes that were named for rows which did not come to be off the disk, unless other rows have them; the
     /// caller holds the shelf's lock.
-    pub(super) async fn disown(&self, mut digests: Vec<Sha256>) {
+    pub(super) async fn disown(&self, digests: Vec<Sha256>) {
         // When the database does not say, they stay: better an orphan than a row without its bytes.
-        let Ok(referred) = self.private.digests().await else { return };
-        digests.retain(|digest| !referred.contains(digest));
-        self.unreferenced(digests).await;
+        let Ok(unreferenced) = self.private.unreferenced(&digests).await else { return };
+        self.unreferenced(unreferenced).await;
     }
 
     /// Sees to it that the bytes are on the disk, before anybody waits for a lock.
@@ -366,6 +320,17 @@ impl House {
         let _ = removed.await;
     }
 
+    /// Whether the subject may take releases away from the index, or yank them.
+    fn may_delete(&self, subject: &Subject, index: &IndexName, doing: &str) -> Result<Arc<IndexEntry>, IndexError> {
+        let entry = self.entry(index)?;
+        let verdict = rules::may_delete(subject, index, &entry.settings);
+        allowed(verdict, || format!("no permission to {doing} index {index}"))?;
+        if !entry.is_stage() {
+            return Err(IndexError::Forbidden(format!("{index} is a mirror; what it shows is upstream's")));
+        }
+        Ok(entry)
+    }
+
     /// Removes a file, a version or a whole project (devpi: DELETE). The name stays owned.
     pub(super) async fn remove(
         &self,
@@ -374,13 +339,7 @@ impl House {
         what: &Removal<'_>,
         force: bool,
     ) -> Result<(), IndexError> {
-        let entry = self.entry(index)?;
-        let verdict = rules::may_delete(subject, index, &entry.settings);
-        allowed(verdict, || format!("no permission to delete from index {index}"))?;
-        if !entry.is_stage() {
-            let sentence = format!("{index} is a mirror; what it shows is upstream's");
-            return Err(IndexError::Forbidden(sentence));
-        }
+        let entry = self.may_delete(subject, index, "delete from")?;
         let _shelf = self.shelf.lock().await;
         let entry = self.still_there(&entry)?;
         if !entry.volatile() && !force {
@@ -416,12 +375,7 @@ impl House {
         what: &Removal<'_>,
         yanked: Option<String>,
     ) -> Result<u64, IndexError> {
-        let entry = self.entry(index)?;
-        let verdict = rules::may_delete(subject, index, &entry.settings);
-        allowed(verdict, || format!("no permission to yank on index {index}"))?;
-        if !entry.is_stage() {
-            return Err(IndexError::Forbidden(format!("{index} is a mirror; what it shows is upstream's")));
-        }
+        let entry = self.may_delete(subject, index, "yank on")?;
         let (project, of) = match what {
             Removal::Project(_) => {
                 return Err(IndexError::Invalid("a version or a file is yanked, not a whole project".to_owned()));
@@ -491,6 +445,26 @@ impl IndexEntry {
         if let IndexKind::Stage(marks) = &self.kind {
             marks.changed(project.as_str());
         }
+    }
+}
+
+/// The row of a file that was uploaded when its release says it was made.
+fn uploaded(subject: &Subject, release: &ReleaseRow, rel: Rel, filename: String, bytes: (Sha256, u64)) -> FileRow {
+    FileRow {
+        index: release.index.clone(),
+        filename,
+        rel,
+        project: release.project.clone(),
+        version: release.version.clone(),
+        sha256: bytes.0,
+        size: bytes.1,
+        uploaded: release.created as i64 * 1_000_000,
+        requires_python: None,
+        metadata: None,
+        yanked: None,
+        attestations: None,
+        log: vec![log_entry("upload", subject, release.created, None, Some(&release.index))],
+        for_file: None,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::metrics::Kind;
 use crate::names::{IndexName, ProjectName};
 use crate::rules::Subject;
 use bytes::Bytes;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Most bytes of a JSON body; devpi-client's are under a few KiB.
@@ -75,10 +76,7 @@ impl Handler {
             Err(Refused::Index(why)) => self.denied(request, &why, Kind::Other, true),
             Err(Refused::Body(why)) => body_failed(&why),
             Err(Refused::Full(why)) => full(&why, true),
-            Err(Refused::Method(allowed)) => {
-                let sentence = format!("this address knows only {allowed}");
-                Reply::error(Status(405), Kind::Other, &sentence, true).line("Allow", allowed)
-            }
+            Err(Refused::Method(allowed)) => unknown_method(allowed),
         };
         self.signed(reply).await
     }
@@ -104,24 +102,17 @@ impl Handler {
             (Route::Api | Route::UserApi(_), "GET" | "HEAD") => Ok(api::config(&asked, None)?),
             (Route::IndexApi(index), "GET" | "HEAD") => Ok(api::config(&asked, Some(&index))?),
             (Route::Status, "GET" | "HEAD") => Ok(api::status(&asked, self.unix(), self.index().figures()).await?),
-            (Route::User(user), method) => {
-                let given = |body: Bytes| api::object(&body);
-                match method {
-                    "GET" | "HEAD" => Ok(api::show_user(&asked, &user)?),
-                    "PUT" => {
-                        Ok(api::create_user(&asked, &user, &given(self.whole(body, JSON_BYTES_MAX).await?)?).await?)
-                    }
-                    "PATCH" => {
-                        Ok(api::modify_user(&asked, &user, &given(self.whole(body, JSON_BYTES_MAX).await?)?).await?)
-                    }
-                    "DELETE" => Ok(api::delete_user(&asked, &user).await?),
-                    _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE")),
-                }
-            }
+            (Route::User(user), method) => match method {
+                "GET" | "HEAD" => Ok(api::show_user(&asked, &user)?),
+                "PUT" => Ok(api::create_user(&asked, &user, &self.object(body).await?).await?),
+                "PATCH" => Ok(api::modify_user(&asked, &user, &self.object(body).await?).await?),
+                "DELETE" => Ok(api::delete_user(&asked, &user).await?),
+                _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE")),
+            },
             (Route::Index { index, .. }, method) => match method {
                 "GET" | "HEAD" => Ok(api::show_index(&asked, &index, !query.no_projects).await?),
                 "PUT" => {
-                    let given = api::object(&self.whole(body, JSON_BYTES_MAX).await?)?;
+                    let given = self.object(body).await?;
                     Ok(api::create_index(&asked, &index, &given).await?)
                 }
                 "PATCH" => {
@@ -130,7 +121,7 @@ impl Handler {
                 }
                 "DELETE" => Ok(api::delete_index(&asked, &index).await?),
                 "PUSH" | "POST" => {
-                    let given = api::object(&self.whole(body, JSON_BYTES_MAX).await?)?;
+                    let given = self.object(body).await?;
                     Ok(api::push(&asked, &index, given).await?)
                 }
                 _ => Err(Refused::Method("GET, HEAD, PUT, PATCH, DELETE, POST, PUSH")),
@@ -144,7 +135,7 @@ impl Handler {
                 "GET" | "HEAD" => Ok(api::show_version(&asked, &index, &name, &version).await?),
                 "DELETE" => Ok(api::delete_version(&asked, &index, &name, &version, query.force).await?),
                 "PATCH" => {
-                    let yank = Yank::parse(&api::object(&self.whole(body, JSON_BYTES_MAX).await?)?)?;
+                    let yank = Yank::parse(&self.object(body).await?)?;
                     Ok(yank.carry_out(&asked, &index, &Removal::Version(&name, &version)).await?)
                 }
                 _ => Err(Refused::Method("GET, HEAD, DELETE, PATCH")),
@@ -162,7 +153,7 @@ impl Handler {
                 }
                 "DELETE" => Ok(api::delete_file(&asked, &index, filename.as_str(), prefix, query.force).await?),
                 "PATCH" => {
-                    let yank = Yank::parse(&api::object(&self.whole(body, JSON_BYTES_MAX).await?)?)?;
+                    let yank = Yank::parse(&self.object(body).await?)?;
                     Ok(yank.carry_out(&asked, &index, &Removal::File(filename.as_str(), prefix)).await?)
                 }
                 "POST" => {
@@ -177,6 +168,13 @@ impl Handler {
             },
             _ => Err(Refused::Method("GET, HEAD")),
         }
+    }
+
+    async fn object<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+        &self,
+        body: &mut Incoming<'_, S>,
+    ) -> Result<Map<String, Value>, Refused> {
+        Ok(api::object(&self.whole(body, JSON_BYTES_MAX).await?)?)
     }
 
     /// A body that is held in memory until the answer is given; large ones are few at a time.
@@ -194,7 +192,7 @@ impl Handler {
     /// `POST /{user}/{index}/+simple/{project}/refresh`: devpi's client sends no credentials with it.
     pub(super) async fn refresh(&self, request: &Request<'_>, index: &IndexName, project: &ProjectName) -> Reply {
         if request.facts.method != "POST" {
-            return Reply::error(Status(405), Kind::Other, "this address knows only POST", true).line("Allow", "POST");
+            return unknown_method("POST");
         }
         let refreshed = async {
             let subject = self.subject(request).await?;
@@ -274,6 +272,11 @@ pub(super) fn found(location: &str) -> Reply {
     Reply::text(Status(302), Kind::Other, "text/plain; charset=utf-8", format!("found at {location}\n"))
         .line("Location", location)
         .line("Cache-Control", "no-store")
+}
+
+fn unknown_method(allowed: &str) -> Reply {
+    let sentence = format!("this address knows only {allowed}");
+    Reply::error(Status(405), Kind::Other, &sentence, true).line("Allow", allowed)
 }
 
 pub(super) fn full(why: &Full, json: bool) -> Reply {

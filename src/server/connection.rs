@@ -1,5 +1,5 @@
 use super::handler::{Handler, Request};
-use super::incoming::Incoming as RequestBody;
+use super::incoming::{AWAY, AWAY_BYTES_MAX, Incoming as RequestBody};
 use super::reply::{Body, Reply, Status};
 use super::send::{Cut, Sender};
 use super::statuses::RETRY_AFTER_SECONDS;
@@ -48,10 +48,6 @@ const HEAD_BYTES: usize = 2 * 1024;
 /// sees a reset.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
-
-/// The same of an upload that was refused before it was read: clients send all of it before they look for an answer.
-const REFUSED_LINGER: Duration = Duration::from_secs(10);
-const REFUSED_LINGER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 enum Incoming {
     /// A head of this many bytes is in the buffer.
@@ -191,7 +187,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         let unread = !finished || !self.buffer.is_empty() || reply.close;
         if !keep && unread && cut.is_none() {
             match writes && !finished {
-                true => self.drain(REFUSED_LINGER, REFUSED_LINGER_BYTES_MAX).await,
+                // Who was silent before the answer may yet send all of it before looking for one.
+                true => self.drain(AWAY, AWAY_BYTES_MAX).await,
                 false => self.drain(LINGER, LINGER_BYTES_MAX).await,
             }
         }

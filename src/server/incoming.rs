@@ -63,8 +63,8 @@ const PACE_MIN: u64 = 1024;
 
 /// How long a body that was refused is read before the answer, and how much of it. Clients send all of theirs before
 /// they look for an answer, and a proxy that is answered earlier (Caddy over HTTP/1.1) may reset its client instead.
-const AWAY: Duration = Duration::from_secs(10);
-const AWAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const AWAY: Duration = Duration::from_secs(10);
+pub const AWAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Who sends nothing for so long waits for the answer; curl waits for a word first, and is spared the sending.
 const AWAY_QUIET: Duration = Duration::from_millis(200);

@@ -35,8 +35,9 @@ impl From<UploadError> for Refused {
     }
 }
 
-/// What a form may hold beside its file, in bytes; a body that states more than both is not read at all.
-const FIELDS_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What a body may hold beside its file, in bytes: the fields and all that is around them. One that states more than
+/// both is not read at all.
+const AROUND_BYTES_MAX: u64 = 2 * upload::FIELDS_BYTES_MAX as u64;
 
 /// devpi's words for bytes that were there already.
 const IDENTICAL: &str = "Upload of identical file to non volatile index.";
@@ -86,7 +87,7 @@ impl Handler {
         self.index().may_upload(&subject, index)?;
         let limits = Limits { content_bytes_max: self.upload_bytes_max() };
         let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
-        if body.states_more_than(limits.content_bytes_max.saturating_add(FIELDS_BYTES_MAX)) {
+        if body.states_more_than(limits.content_bytes_max.saturating_add(AROUND_BYTES_MAX)) {
             return Err(UploadError::TooLarge { what: "the upload", limit: limits.content_bytes_max }.into());
         }
         body.place = Some(self.places().for_upload().await.map_err(Refused::Full)?);

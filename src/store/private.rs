@@ -85,14 +85,7 @@ impl Private {
 
     /// A database that lives in memory and dies with the handle: where nothing can be kept, and for tests.
     pub async fn in_memory() -> Result<Self, StoreError> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect("sqlite::memory:")
-            .await?;
-        LAYOUT.prepare(&pool).await?;
-        Ok(Self { pool, watch: None, turns: Turns::default() })
+        Ok(Self { pool: LAYOUT.in_memory().await?, watch: None, turns: Turns::default() })
     }
 
     /// Holds nothing and takes nothing: for a data directory that cannot be written and has no database. What seemed
@@ -111,15 +104,17 @@ impl Private {
         self.pool.close().await;
     }
 
+    /// The serial, and the UUID: 32 hex digits that were drawn when the database was made.
+    pub async fn identity(&self) -> Result<(u64, String), StoreError> {
+        let (serial, uuid): (i64, String) =
+            sqlx::query_as("SELECT serial, uuid FROM meta").fetch_one(&self.pool).await?;
+        Ok((serial as u64, uuid))
+    }
+
     /// How many changes there have been; what was made of the rows at a serial is right as long as it stands.
     pub async fn serial(&self) -> Result<u64, StoreError> {
         let serial: i64 = sqlx::query_scalar("SELECT serial FROM meta").fetch_one(&self.pool).await?;
         Ok(serial as u64)
-    }
-
-    /// 32 hex digits that were drawn when the database was made.
-    pub async fn uuid(&self) -> Result<String, StoreError> {
-        Ok(sqlx::query_scalar("SELECT uuid FROM meta").fetch_one(&self.pool).await?)
     }
 
     /// A number that differs from the last one when anything was written since, by this process or by another one: the
@@ -131,12 +126,9 @@ impl Private {
         Ok(version as u64)
     }
 
-    /// The digests of all files and metadata that a row refers to.
-    pub async fn digests(&self) -> Result<Vec<Sha256>, StoreError> {
-        let query = "SELECT sha256 FROM file
-                     UNION SELECT metadata_sha256 FROM file WHERE metadata_sha256 IS NOT NULL";
-        let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(&self.pool).await?;
-        rows.iter().map(|bytes| digest(bytes)).collect()
+    /// The digests of `candidates` that no row refers to, as a file or as its metadata.
+    pub async fn unreferenced(&self, candidates: &[Sha256]) -> Result<Vec<Sha256>, StoreError> {
+        unreferenced(&mut *self.pool.acquire().await?, candidates).await
     }
 
     async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {

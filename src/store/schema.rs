@@ -1,4 +1,4 @@
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use std::path::{Path, PathBuf};
 
 /// What a database of ours is made of.
@@ -107,6 +107,18 @@ impl Layout {
     pub(super) async fn check(&self, pool: &SqlitePool) -> Result<(), StoreError> {
         let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
         if found == self.version { Ok(()) } else { Err(self.newer(found)) }
+    }
+
+    /// A database that lives in one connection, which never ends by itself.
+    pub(super) async fn in_memory(&self) -> Result<SqlitePool, StoreError> {
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect("sqlite::memory:")
+            .await?;
+        self.prepare(&pool).await?;
+        Ok(pool)
     }
 
     /// Makes the tables in an empty database; checks the layout of an older one.

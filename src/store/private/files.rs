@@ -30,6 +30,13 @@ pub struct FileRow {
     pub for_file: Option<(Sha256, String)>,
 }
 
+impl FileRow {
+    /// The digests of its bytes and of its metadata: what must lie on the shelf.
+    pub fn digests(&self) -> impl Iterator<Item = Sha256> + use<> {
+        [Some(self.sha256), self.metadata.map(|(sha256, _)| sha256)].into_iter().flatten()
+    }
+}
+
 /// What a file is to its release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rel {

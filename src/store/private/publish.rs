@@ -112,7 +112,7 @@ async fn publish(
         write_file(sql, file).await?;
         return Ok(Some(Stored::New));
     };
-    left.extend([Some(old.sha256), old.metadata.map(|(sha256, _)| sha256)].into_iter().flatten());
+    left.extend(old.digests());
     let mut file = file.clone();
     file.log.insert(0, overwrite(&old, &file));
     if old.sha256 == file.sha256 {

@@ -82,8 +82,7 @@ impl Private {
     pub async fn remove_file(&self, index: &IndexName, filename: &str) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
         let Some(file) = file_of(writing.sql(), index, filename).await? else { return Ok(None) };
-        let mut left = vec![file.sha256];
-        left.extend(file.metadata.map(|(sha256, _)| sha256));
+        let mut left: Vec<_> = file.digests().collect();
         note_deleted(writing.sql(), &file).await?;
         left.extend(drop_results_of(writing.sql(), &file).await?);
         let query = "DELETE FROM file WHERE index_name = ? AND filename = ?";

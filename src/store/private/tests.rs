@@ -110,5 +110,8 @@ async fn stored(private: &Private, publication: &Publication) -> (Vec<Sha256>, b
 }
 
 async fn known(private: &Private) -> BTreeSet<Sha256> {
-    private.digests().await.unwrap().into_iter().collect()
+    let query = "SELECT sha256 FROM file
+                 UNION SELECT metadata_sha256 FROM file WHERE metadata_sha256 IS NOT NULL";
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(&private.pool).await.unwrap();
+    rows.iter().map(|bytes| super::digest(bytes).unwrap()).collect()
 }

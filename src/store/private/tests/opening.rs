@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 async fn what_was_written_is_there_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let private = Private::open(data.path()).await.unwrap();
-    let uuid = private.uuid().await.unwrap();
+    let uuid = private.identity().await.unwrap().1;
     assert!(uuid.len() == 32 && uuid.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uuid}");
     assert_eq!(private.serial().await.unwrap(), 0);
     assert_eq!(private.put_user(&user_row("alice")).await.unwrap(), 1);
@@ -13,7 +13,7 @@ async fn what_was_written_is_there_after_a_restart() {
     stored(&private, &file("alice/dev", "demo-1.0.tar.gz", 1)).await;
     private.close().await;
     let private = Private::open(data.path()).await.unwrap();
-    assert_eq!((private.uuid().await.unwrap(), private.serial().await.unwrap()), (uuid, 3));
+    assert_eq!((private.identity().await.unwrap().1, private.serial().await.unwrap()), (uuid, 3));
     assert_eq!(private.users().await.unwrap(), [user_row("alice")]);
     assert_eq!(private.indexes().await.unwrap(), [index_row("alice/dev")]);
     let row = private.file(&index("alice/dev"), "demo-1.0.tar.gz").await.unwrap();
