@@ -13,13 +13,13 @@ const FILES: usize = 10;
 const ABORTS: usize = 500;
 
 /// What a house keeps open: files below its data directory, by name, and connections to its port. Other tests of this
-/// process have their own. The database opens its files anew for each of its few connections, when it needs one.
+/// process have their own. The databases open their files anew for each of their few connections, when they need one.
 #[cfg(target_os = "linux")]
 fn held(data: &Path, port: u16) -> (Vec<String>, usize) {
     let open = std::fs::read_dir("/proc/self/fd").unwrap();
     let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     let files = targets.filter(|target| target.starts_with(data)).map(|target| target.display().to_string());
-    let mut files: Vec<_> = files.filter(|name| !name.contains("sidewheel.db")).collect();
+    let mut files: Vec<_> = files.filter(|name| !name.contains(".db")).collect();
     files.sort();
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let ours = format!(":{port:04X}");
@@ -65,9 +65,14 @@ async fn five_hundred_aborted_downloads_leave_nothing() {
     for (filename, _) in &files {
         paths.push(house.file_path("demo", filename).await);
     }
-    // One download to the end, so that what stays open anyhow is open.
+    // One download to the end, so that what stays open anyhow is open; its own file is not, once it is sent.
     house.get(&paths[FILES]).await;
     eventually("the first fetch is done", || house.index.under_way() == 0).await;
+    let stored = |name: &String| {
+        ["files", "private", "tmp"].iter().any(|part| Path::new(name).starts_with(house.data().join(part)))
+    };
+    let stored_open = || held(house.data(), port).0.iter().filter(|name| stored(name)).count();
+    eventually("the file of the first download is closed", || stored_open() == 0).await;
     let (files_before, connections_before) = held(house.data(), port);
     let metric_before = house.metrics.connections();
 
