@@ -2,10 +2,17 @@
 //!
 //! Enters: the program's arguments. Leaves: a [`Command`]. Must not know: what the settings mean; see `config`.
 
+mod settings;
+mod token;
+
+pub use token::{TokenCommand, TokenOptions};
+
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
+use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use token::TokenSubcommands;
 
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,37 +25,6 @@ pub enum Command {
     Init(Options),
     /// Make, list or take back tokens.
     Token(Options, TokenCommand),
-}
-
-/// What is done with tokens; a running server notices within a second.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenCommand {
-    Create(TokenOptions),
-    List { user: Option<String>, json: bool },
-    Revoke { ids: Vec<String> },
-}
-
-/// A token that is to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-pub struct TokenOptions {
-    /// The user that the token speaks for
-    #[arg(long)]
-    pub user: String,
-    /// What it is for, for people
-    #[arg(long, default_value = "")]
-    pub name: String,
-    /// Good for this index only, like team/dev
-    #[arg(long, value_name = "USER/INDEX")]
-    pub index: Option<String>,
-    /// It may upload
-    #[arg(long)]
-    pub upload: bool,
-    /// It may read protected indexes
-    #[arg(long)]
-    pub read: bool,
-    /// When it ends, like 12h, 30d or 1y; never without
-    #[arg(long, value_name = "TIME")]
-    pub expires: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,35 +72,6 @@ enum Subcommands {
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum TokenSubcommands {
-    /// Make a token and print it; it is shown only now
-    Create {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        token: TokenOptions,
-    },
-    /// List the tokens, without their secrets
-    List {
-        #[command(flatten)]
-        place: Place,
-        /// Only those of this user
-        #[arg(long)]
-        user: Option<String>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Take tokens back, by the ids that the list shows
-    Revoke {
-        #[command(flatten)]
-        place: Place,
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-    },
-}
-
 /// Which data directory is meant.
 #[derive(Debug, Args)]
 struct Place {
@@ -134,55 +81,6 @@ struct Place {
     /// The server's data directory
     #[arg(long, value_name = "DIRECTORY")]
     data: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct Settings {
-    /// Read settings from this TOML file
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Listen here: 127.0.0.1:3141 (the default), [::1]:3141 or unix:/path; may be repeated
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Vec<String>,
-    /// Keep the cache and its database in this directory
-    #[arg(long, value_name = "DIRECTORY")]
-    data: Option<String>,
-    /// Mirror the simple API at this URL (PyPI by default)
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
-    /// Fetch files from this origin too, like https://files.example.org; may be repeated
-    #[arg(long = "file-origin", value_name = "ORIGIN")]
-    file_origins: Vec<String>,
-    /// Believe a page for this long before upstream is asked again, like 30s, 10m (the default) or 2h
-    #[arg(long, value_name = "TIME")]
-    page_ttl: Option<String>,
-    /// Hold at most this much in memory, like 512MB or 1GiB (256MiB by default)
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<String>,
-    /// Keep at most this much of upstream's files on disk (20GB by default)
-    #[arg(long, value_name = "SIZE")]
-    disk: Option<String>,
-    /// Never ask upstream; serve what is stored
-    #[arg(long)]
-    offline: bool,
-    /// Write logs for people or for programs: human (the default) or json
-    #[arg(long, value_name = "FORMAT")]
-    log_format: Option<String>,
-    /// The URL at which clients reach this server through a proxy
-    #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
-    /// Accept requests for this host name too, with or without a port; may be repeated
-    #[arg(long = "allowed-host", value_name = "HOST")]
-    allowed_hosts: Vec<String>,
-    /// Take root's first password from this file, or from standard input (-); without one, one is made
-    #[arg(long, value_name = "FILE")]
-    root_password_file: Option<String>,
-    /// Who may make users: root (the default) or anyone
-    #[arg(long, value_name = "WHO")]
-    user_creation: Option<String>,
-    /// Take uploads of at most this size (1GiB by default)
-    #[arg(long, value_name = "SIZE")]
-    upload_max: Option<String>,
 }
 
 impl From<Line> for Command {
@@ -196,60 +94,9 @@ impl From<Line> for Command {
     }
 }
 
-impl From<TokenSubcommands> for Command {
-    fn from(command: TokenSubcommands) -> Self {
-        match command {
-            TokenSubcommands::Create { place, token } => Self::Token(place.into(), TokenCommand::Create(token)),
-            TokenSubcommands::List { place, user, json } => {
-                Self::Token(place.into(), TokenCommand::List { user, json })
-            }
-            TokenSubcommands::Revoke { place, ids } => Self::Token(place.into(), TokenCommand::Revoke { ids }),
-        }
-    }
-}
-
 impl From<Place> for Options {
     fn from(Place { config, data }: Place) -> Self {
         Self { config, flags: Flags { data, ..Flags::default() } }
-    }
-}
-
-impl From<Settings> for Options {
-    fn from(settings: Settings) -> Self {
-        let Settings {
-            config,
-            listen,
-            data,
-            upstream,
-            file_origins,
-            page_ttl,
-            memory,
-            disk,
-            offline,
-            log_format,
-            public_url,
-            allowed_hosts,
-            root_password_file,
-            user_creation,
-            upload_max,
-        } = settings;
-        let flags = Flags {
-            listen,
-            data,
-            upstream,
-            file_origins,
-            page_ttl,
-            memory,
-            disk,
-            offline,
-            log_format,
-            public_url,
-            allowed_hosts,
-            root_password_file,
-            user_creation,
-            upload_max,
-        };
-        Self { config, flags }
     }
 }
 

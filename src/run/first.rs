@@ -1,4 +1,5 @@
-use super::{RunError, open_data, open_index, say};
+use super::open::{open_data, open_index};
+use super::{RunError, say};
 use crate::auth::{PASSWORD_BYTES_MAX, random_password};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};

@@ -1,0 +1,159 @@
+use super::open::{open_data, open_index, public_url};
+use super::{RunError, first, runtime, say};
+use crate::clock::Clock;
+use crate::config::{Config, DEFAULT_INDEX, Listen, LogFormat};
+use crate::http::Hosts;
+use crate::index::Index;
+use crate::metrics::Metrics;
+use crate::names::IndexName;
+use crate::server::{Bound, Handler, HandlerParts, Server, Timeouts};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// How long running answers may take to end after SIGTERM; launchd kills after 20 seconds.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// Most connections at the same time; each costs a few KiB while it is idle.
+const CONNECTIONS_MAX: usize = 4096;
+
+/// File descriptors that are kept for files, the database and upstream.
+const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// OPEN_MAX of macOS: it offers no hard limit and refuses to be taken at its word (setrlimit(2), compatibility).
+const DESCRIPTORS_MACOS_MAX: u64 = 10_240;
+
+/// Clients may keep a mirror's page this long, in seconds, at most (standards: PyPI says the same).
+const PAGE_MAX_AGE_MAX: u64 = 600;
+
+pub(super) fn serve(config: &Config, env: &BTreeMap<String, String>) -> Result<(), RunError> {
+    let _log = start_log(config.server.log_format, env);
+    let runtime = runtime()?;
+    runtime.block_on(serve_until_told(config))?;
+    // Running answers had their time; what is left is cut, so that its client sees it.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(())
+}
+
+async fn serve_until_told(config: &Config) -> Result<(), RunError> {
+    // Deaf to signals for no moment: what comes while we start stops us when we have started.
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (server, index) = start(config).await?;
+    announce(config, &server, &index).await;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: running answers have {} seconds", STOP_DEADLINE.as_secs());
+    let finished = server.stop(STOP_DEADLINE).await;
+    tracing::info!(finished, "stopped");
+    Ok(())
+}
+
+/// Everything in the order in which it can fail: the data directory, the listeners, then what needs both.
+async fn start(config: &Config) -> Result<(Server, Index), RunError> {
+    let connections_max = raise_descriptors();
+    let (disk, store, private) = open_data(config).await?;
+    let bound = config.server.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
+    let (clock, metrics) = (Clock::system(), Metrics::new());
+    let index = open_index(config, disk, store, private, &clock, &metrics).await?;
+    first::see_to_root(config, &index).await?;
+    let page_ttl = config.mirrors.iter().map(|mirror| mirror.page_ttl.as_secs()).min();
+    let handler = Handler::new(HandlerParts {
+        index: index.clone(),
+        metrics,
+        clock,
+        hosts: Hosts::new(&config.server.host_names())?,
+        default_index: IndexName::parse(DEFAULT_INDEX)?,
+        public_url: public_url(config),
+        page_max_age: page_ttl.unwrap_or(PAGE_MAX_AGE_MAX).min(PAGE_MAX_AGE_MAX),
+        upload_bytes_max: config.owners.upload_bytes_max,
+        connections_max,
+        timeouts: Timeouts::default(),
+    });
+    Ok((Server::start(bound, handler), index))
+}
+
+/// Tells a person what runs and what to paste.
+async fn announce(config: &Config, server: &Server, index: &Index) {
+    let mut text = format!("Sidewheel {}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<9} {value}\n"));
+    for address in server.addresses() {
+        line("listening", format!("http://{address}"));
+    }
+    for listen in &config.server.listen {
+        if let Listen::Unix(path) = listen {
+            line("listening", format!("unix:{}", path.display()));
+        }
+    }
+    let base = match (&config.server.public_url, server.addresses().first()) {
+        (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
+        (None, Some(address)) => format!("http://{address}"),
+        (None, None) => "http://localhost".to_owned(),
+    };
+    let index_url = format!("{base}/{DEFAULT_INDEX}/+simple/");
+    line("index", index_url.clone());
+    line("uv", format!("uv pip install --index-url {index_url} PACKAGE"));
+    line("pip", format!("pip install --index-url {index_url} PACKAGE"));
+    let (files, bytes) = index.disk_totals().await;
+    let (used, cap) = (bytes as f64 / 1e6, config.cache.disk_bytes as f64 / 1e6);
+    line("data", format!("{} ({files} files, {used:.1} MB of {cap:.0} MB)", config.cache.data.display()));
+    if config.upstream.offline {
+        line("offline", "only what is here is served".to_owned());
+    }
+    say(text.trim_end());
+    tracing::info!(index = index_url, data = %config.cache.data.display(), files, bytes, "serving");
+}
+
+/// Lets the process open as many files as it may; how many connections that bears.
+fn raise_descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = highest_taken(limit.current, limit.maximum, |current| {
+        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok()
+    });
+    let spare = raised.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    usize::try_from(spare).unwrap_or(CONNECTIONS_MAX).clamp(16, CONNECTIONS_MAX)
+}
+
+/// Raises a limit of descriptors as far as `set` lets it; what it is then (none: no limit).
+fn highest_taken(soft: Option<u64>, hard: Option<u64>, mut set: impl FnMut(Option<u64>) -> bool) -> Option<u64> {
+    let modest = Some(hard.map_or(DESCRIPTORS_MACOS_MAX, |hard| hard.min(DESCRIPTORS_MACOS_MAX)));
+    let higher = |wanted: &Option<u64>| soft.is_some_and(|soft| wanted.is_none_or(|wanted| wanted > soft));
+    [hard, modest].into_iter().filter(higher).find(|wanted| set(*wanted)).unwrap_or(soft)
+}
+
+/// The log goes to standard error through a thread of its own: a full disk or a closed pipe there holds up no request.
+fn start_log(format: LogFormat, env: &BTreeMap<String, String>) -> tracing_appender::non_blocking::WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let told = env.get("RUST_LOG").filter(|told| !told.is_empty()).map_or("info", String::as_str);
+    let filter = EnvFilter::try_new(told).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let started = match format {
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Human => log.with_ansi(false).try_init(),
+    };
+    if let Err(why) = started {
+        let _ = writeln!(io::stderr(), "sidewheel: no log: {why}");
+    }
+    guard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_are_raised_as_far_as_the_system_lets_us() {
+        let macos = |wanted: Option<u64>| wanted.is_some_and(|wanted| wanted <= 10_240);
+        assert_eq!(highest_taken(Some(256), None, macos), Some(10_240), "macOS would leave us 16 connections");
+        assert_eq!(highest_taken(Some(1024), Some(524_288), |_| true), Some(524_288));
+        assert_eq!(highest_taken(Some(1024), Some(4096), |_| true), Some(4096));
+        assert_eq!(highest_taken(Some(1024), None, |_| true), None);
+        assert_eq!(highest_taken(Some(65_536), None, macos), Some(65_536), "never down");
+        assert_eq!(highest_taken(Some(256), Some(4096), |_| false), Some(256));
+        assert_eq!(highest_taken(None, None, |_| false), None);
+    }
+}
