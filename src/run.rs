@@ -17,7 +17,7 @@ use crate::http::{HostEntryError, Hosts};
 use crate::index::IndexError;
 use crate::names::IndexNameError;
 use crate::server::ListenError;
-use crate::store::StoreError;
+use crate::store::{FormatError, StoreError};
 use crate::upstream::{ClientError, OriginError};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -45,6 +45,8 @@ enum RunError {
     Lock(#[from] LockError),
     #[error("{0}")]
     Store(#[from] StoreError),
+    #[error("{0}")]
+    Format(#[from] FormatError),
     #[error("{0}")]
     Client(#[from] ClientError),
     #[error("{0}")]
@@ -89,6 +91,8 @@ impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::File { .. } | Self::Origin(_) | Self::Host(_) => EXIT_CONFIG,
+            Self::Format(FormatError::Newer { .. } | FormatError::Backup(_) | FormatError::Strange(_))
+            | Self::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
             _ => EXIT_UNAVAILABLE,
         }

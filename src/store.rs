@@ -7,17 +7,19 @@
 
 mod blobs;
 mod documents;
+mod format;
 mod metadata;
 mod private;
 mod schema;
 
 pub use documents::{Document, DocumentKey, DocumentKind};
+pub use format::{FORMAT_FILE, FORMAT_OF_BACKUPS, FormatError, Migrated, check as check_format, migrate, write_format};
 pub use metadata::MetadataRow;
 pub use private::{
     FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll,
     Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
-pub use schema::{StoreError, Trouble};
+pub use schema::{FORMAT, StoreError, Trouble};
 
 use schema::LAYOUT;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -34,6 +36,9 @@ pub struct Store {
     turns: Turns,
 }
 
+/// The database's file in the data directory.
+pub const STORE_FILE: &str = "sidewheel.db";
+
 /// Connections: one writes at a time in SQLite, the others read. Each costs a thread and its page cache.
 const CONNECTIONS_MAX: u32 = 3;
 
@@ -43,7 +48,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 impl Store {
     /// Opens or makes the database in `data`.
     pub async fn open(data: &Path) -> Result<Self, StoreError> {
-        let path = data.join("sidewheel.db");
+        let path = data.join(STORE_FILE);
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -66,7 +71,7 @@ impl Store {
 
     /// Opens the database of a data directory that cannot be written, to read what is there.
     pub async fn open_read_only(data: &Path) -> Result<Self, StoreError> {
-        let path = data.join("sidewheel.db");
+        let path = data.join(STORE_FILE);
         // Immutable: SQLite needs no lock and no shared memory file, neither of which could be made.
         let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true);
         let connect = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options);

@@ -1,4 +1,4 @@
-use super::{RunError, read};
+use super::{RunError, read, say};
 use crate::auth::Auth;
 use crate::cache::{Disk, Space};
 use crate::clock::Clock;
@@ -6,15 +6,34 @@ use crate::config::{Config, Credentials as Configured, MirrorConfig, PasswordSou
 use crate::index::{Index, Mirror, MirrorMaker, MirrorRules, Parts};
 use crate::metrics::Metrics;
 use crate::rules::UserCreation;
-use crate::store::{PRIVATE_FILE, Private, Store, StoreError};
+use crate::store::{FORMAT, Migrated, PRIVATE_FILE, Private, Store, StoreError, check_format, migrate};
 use crate::upstream::{Clients, ClientsConfig, Credentials, MirrorSite, Origin, Upstream};
 use std::path::Path;
 
 pub(super) async fn open_data(config: &Config) -> Result<(Disk, Store, Private), RunError> {
-    let disk = Disk::open(&config.cache.data)?;
-    let store = open_store(&config.cache.data).await?;
-    let private = open_private(&config.cache.data).await?;
+    let data = &config.cache.data;
+    // First: a backup's directory, or a newer one, is not even locked.
+    check_format(data)?;
+    let disk = Disk::open(data)?;
+    bring_up(data).await?;
+    let store = open_store(data).await?;
+    let private = open_private(data).await?;
     Ok((disk, store, private))
+}
+
+/// Brings a directory of an older format up; the caller holds its lock.
+async fn bring_up(data: &Path) -> Result<(), RunError> {
+    if Space::of(data) != Space::Writable {
+        return Ok(());
+    }
+    if let Some(Migrated { from, kept }) = migrate(data).await? {
+        say(&format!(
+            "{} was brought from format {from} to {FORMAT}; its databases as they were are in {}",
+            data.display(),
+            kept.display()
+        ));
+    }
+    Ok(())
 }
 
 pub(super) async fn open_index(

@@ -22,7 +22,7 @@ pub use yank::{YankOf, Yanked};
 
 use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest};
 use crate::names::Sha256;
-use layout::LAYOUT;
+pub(super) use layout::LAYOUT;
 use serde_json::{Map, Value};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, Transaction};

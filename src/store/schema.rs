@@ -1,15 +1,24 @@
+use sqlx::SqliteConnection;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
+
+/// The format of a data directory that this program writes: the number of the last step below, which each database
+/// carries in SQLite's `user_version`. Newer ones are refused, never guessed at; older ones are migrated.
+///
+/// To change a table: count this on by one, and append a step to both layouts (here and in `private/layout.rs`; `""` where
+/// nothing changes). A step that was released stays as it is. It runs in the transaction that makes all missing steps,
+/// on data that older programs wrote, and on empty databases after the steps before it; it takes no bound parameter.
+/// It only adds: after an upgrade without a gap the old program ends its answers on the new tables.
+pub const FORMAT: u32 = 2;
 
 /// What a database of ours is made of.
 pub(super) struct Layout {
-    /// What this program writes, in SQLite's `user_version`. Newer ones are refused, never guessed at.
-    pub version: i64,
-    /// What makes the tables in an empty database, and sets `user_version`: it takes no bound parameter.
-    pub tables: &'static str,
+    /// What makes each format out of the one before; the first starts from nothing.
+    pub steps: [&'static str; FORMAT as usize],
 }
 
-pub(super) const LAYOUT: Layout = Layout { version: 1, tables: TABLES };
+pub(super) const LAYOUT: Layout = Layout { steps: [TABLES, SCRUB] };
 
 /// `document`: what upstream said, one compressed row, written once per change.
 /// `blob`: a file in the cache, its size and last use (Unix seconds): the books of the eviction.
@@ -34,7 +43,15 @@ CREATE TABLE metadata (
     PRIMARY KEY (index_name, project, filename)
 ) WITHOUT ROWID;
 CREATE INDEX metadata_by_digest ON metadata (sha256);
-PRAGMA user_version = 1;
+";
+
+/// How far the scrub has come: the files of `shelf` up to and with `after` are read in the pass that began then (Unix
+/// seconds), and what it found so far.
+const SCRUB: &str = "
+CREATE TABLE scrub (
+    one INTEGER PRIMARY KEY CHECK (one = 1), began INTEGER NOT NULL, shelf TEXT NOT NULL, after BLOB,
+    files INTEGER NOT NULL, bytes INTEGER NOT NULL, damaged INTEGER NOT NULL, finished INTEGER
+);
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +60,12 @@ pub enum StoreError {
     Open { path: PathBuf, why: String },
     #[error("the database {} cannot be opened: {why}; it holds what was uploaded here, which nobody can fetch again: if it is damaged, restore it from a backup", path.display())]
     OpenPrivate { path: PathBuf, why: String },
-    #[error("the database {} was written by a newer sidewheel (layout {found}, this one knows {known}); use that one, or another --data", path.display())]
-    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("the database {} was written by a newer sidewheel (format {found}, this one knows {FORMAT}); use that one, or restore a backup that was made before", path.display())]
+    Newer { path: PathBuf, found: i64 },
+    #[error("the database {} was written by an older sidewheel (format {found}, this one writes {FORMAT}); `sidewheel init` brings it up while no server runs, and so does the start of a server on a disk that can be written", path.display())]
+    Older { path: PathBuf, found: i64 },
+    #[error("the copy {} cannot be written: {why}", path.display())]
+    Copy { path: PathBuf, why: std::io::Error },
     /// Somebody removed it while it was written to.
     #[error("{0} is not there any more; ask again when it is")]
     Gone(String),
@@ -96,17 +117,17 @@ impl StoreError {
     pub(super) fn at(self, path: &Path, open: impl FnOnce(&Path, sqlx::Error) -> Self) -> Self {
         match self {
             Self::Sql(why) => open(path, why),
-            Self::Newer { found, known, .. } => Self::Newer { path: path.to_owned(), found, known },
+            Self::Newer { found, .. } => Self::Newer { path: path.to_owned(), found },
+            Self::Older { found, .. } => Self::Older { path: path.to_owned(), found },
             other => other,
         }
     }
 }
 
 impl Layout {
-    /// Checks the layout of a database that is only read.
+    /// Checks the format of a database that is only read.
     pub(super) async fn check(&self, pool: &SqlitePool) -> Result<(), StoreError> {
-        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
-        if found == self.version { Ok(()) } else { Err(self.newer(found)) }
+        current(user_version(&mut *pool.acquire().await?).await?)
     }
 
     /// A database that lives in one connection, which never ends by itself.
@@ -121,19 +142,47 @@ impl Layout {
         Ok(pool)
     }
 
-    /// Makes the tables in an empty database; checks the layout of an older one.
+    /// Makes the tables in an empty database; checks the format of one that is not.
     pub(super) async fn prepare(&self, pool: &SqlitePool) -> Result<(), StoreError> {
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-        if found == 0 {
-            sqlx::raw_sql(self.tables).execute(&mut *transaction).await?;
-        } else if found != self.version {
-            return Err(self.newer(found));
+        match user_version(&mut transaction).await? {
+            0 => self.advance(&mut transaction, 0).await?,
+            found => return current(found),
         }
         Ok(transaction.commit().await?)
     }
 
-    fn newer(&self, found: i64) -> StoreError {
-        StoreError::Newer { path: PathBuf::new(), found, known: self.version }
+    /// Brings an older database up, in one transaction; says from which format.
+    pub(super) async fn migrate(&self, pool: &SqlitePool) -> Result<i64, StoreError> {
+        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+        let found = user_version(&mut transaction).await?;
+        self.advance(&mut transaction, found).await?;
+        transaction.commit().await?;
+        Ok(found)
+    }
+
+    async fn advance(&self, sql: &mut SqliteConnection, found: i64) -> Result<(), StoreError> {
+        if found > i64::from(FORMAT) {
+            return current(found);
+        }
+        for step in self.steps.iter().skip(usize::try_from(found).unwrap_or(0)) {
+            sqlx::raw_sql(*step).execute(&mut *sql).await?;
+        }
+        // Not a bound parameter, which a pragma does not take; a number of ours.
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {FORMAT}"))).execute(sql).await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn user_version(sql: &mut SqliteConnection) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("PRAGMA user_version").fetch_one(sql).await?)
+}
+
+fn current(found: i64) -> Result<(), StoreError> {
+    let path = PathBuf::new();
+    match found.cmp(&i64::from(FORMAT)) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(StoreError::Newer { path, found }),
+        Ordering::Less => Err(StoreError::Older { path, found }),
     }
 }

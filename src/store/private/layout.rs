@@ -1,6 +1,6 @@
 use crate::store::schema::Layout;
 
-pub(super) const LAYOUT: Layout = Layout { version: 1, tables: TABLES };
+pub(in crate::store) const LAYOUT: Layout = Layout { steps: [TABLES, DAMAGE] };
 
 /// `project`: stays when its last release goes, so that the name stays owned; it goes with its index only.
 /// `file`: a release file, a documentation zip or the result of a test run; `metadata_…` is a wheel's core metadata.
@@ -60,5 +60,9 @@ CREATE TABLE token (
 );
 CREATE INDEX token_by_user ON token (user_name);
 CREATE INDEX token_by_expiry ON token (expires) WHERE expires IS NOT NULL;
-PRAGMA user_version = 1;
+";
+
+/// What users own and the disk has lost: found then (Unix seconds), and not made good since.
+const DAMAGE: &str = "
+CREATE TABLE damage (sha256 BLOB PRIMARY KEY, found INTEGER NOT NULL) WITHOUT ROWID;
 ";
