@@ -22,6 +22,7 @@ import kills
 import live
 import publish
 import upload_kills
+import wheel
 from processes import Broken, Tally, end_all, require
 from tools import Tools
 
@@ -40,6 +41,7 @@ def parts(tools, binary):
         "kills": lambda: kills.kills(binary),
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "disks": lambda: disks.disks(binary),
+        "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
     }
