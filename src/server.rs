@@ -4,6 +4,7 @@
 
 mod api;
 mod connection;
+pub mod control;
 mod engine;
 mod handler;
 mod incoming;
@@ -16,15 +17,19 @@ mod send;
 mod statuses;
 mod uploads;
 
+pub use control::Standing;
 pub use handler::{Handler, HandlerParts, Timeouts};
 pub use listen::{Bound, ListenError};
 pub use places::{LARGE_BODIES_MAX, UPLOADS_MAX};
 
 use crate::index::Index;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// A server that accepts connections; [`Server::stop`] ends it in order.
 pub struct Server {
@@ -33,6 +38,13 @@ pub struct Server {
     index: Index,
     stop: watch::Sender<bool>,
     open: mpsc::Receiver<()>,
+    control: Option<Control>,
+}
+
+/// The control socket, while it answers.
+struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -48,7 +60,23 @@ impl Server {
         for listener in bound {
             drop(engine::accept(listener, Arc::clone(&handler), held.clone(), stopping.clone()));
         }
-        Self { addresses, sockets, index, stop, open }
+        Self { addresses, sockets, index, stop, open, control: None }
+    }
+
+    /// Answers at the control socket of the data directory; without one the server serves all the same.
+    pub fn open_control(&mut self, data: &Path, standing: Standing) {
+        let listener = control::bind(data).map_err(|why| why.to_string());
+        let listener = listener.and_then(|bound| UnixListener::from_std(bound).map_err(|why| why.to_string()));
+        match listener {
+            Ok(listener) => {
+                let tcp = self.addresses.iter().map(|address| format!("http://{address}"));
+                let addresses = tcp.chain(self.sockets.iter().map(|path| format!("unix:{path}"))).collect();
+                let desk = control::Desk { index: self.index.clone(), standing, addresses };
+                let task = tokio::spawn(control::answer(listener, desk));
+                self.control = Some(Control { path: data.join(control::CONTROL_FILE), task });
+            }
+            Err(why) => tracing::warn!(%why, "there is no control socket; commands cannot speak with this server"),
+        }
     }
 
     /// The TCP addresses, with the real ports.
@@ -60,6 +88,10 @@ impl Server {
     /// database. Says whether all finished.
     pub async fn stop(mut self, deadline: Duration) -> bool {
         self.stop.send_replace(true);
+        if let Some(Control { path, task }) = self.control.take() {
+            let _ = std::fs::remove_file(path);
+            task.abort();
+        }
         // At once: when the last answer is sent, a new server may listen at the same path.
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket);

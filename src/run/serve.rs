@@ -6,7 +6,7 @@ use crate::http::Hosts;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::IndexName;
-use crate::server::{Bound, Handler, HandlerParts, Server, Timeouts};
+use crate::server::{Bound, Handler, HandlerParts, Server, Standing, Timeouts};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -60,6 +60,7 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
     let (clock, metrics) = (Clock::system(), Metrics::new());
     let index = open_index(config, disk, store, private, &clock, &metrics).await?;
     first::see_to_root(config, &index).await?;
+    let standing = Standing { started: clock.unix(), format: 1 };
     let page_ttl = config.mirrors.iter().map(|mirror| mirror.page_ttl.as_secs()).min();
     let handler = Handler::new(HandlerParts {
         index: index.clone(),
@@ -73,7 +74,9 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
         connections_max,
         timeouts: Timeouts::default(),
     });
-    Ok((Server::start(bound, handler), index))
+    let mut server = Server::start(bound, handler);
+    server.open_control(&config.cache.data, standing);
+    Ok((server, index))
 }
 
 /// Tells a person what runs and what to paste.

@@ -36,7 +36,7 @@ impl Bound {
                 Ok(Self::Tcp { listener, name: bound.to_string(), address: bound })
             }
             Listen::Unix(path) => {
-                let listener = bind_unix(path)?;
+                let listener = bind_unix(path, SOCKET_MODE)?;
                 Ok(Self::Unix { listener, name: path.display().to_string() })
             }
         }
@@ -69,7 +69,7 @@ impl Bound {
 }
 
 /// A socket file outlives its server: one that nobody answers on is replaced, anything else is left alone.
-fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
+pub(super) fn bind_unix(path: &Path, mode: u32) -> Result<UnixListener, ListenError> {
     let failed = |why| ListenError::Unix { path: path.to_owned(), why };
     if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.file_type().is_socket()) {
         match UnixStream::connect(path) {
@@ -79,7 +79,7 @@ fn bind_unix(path: &Path) -> Result<UnixListener, ListenError> {
         }
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
 }

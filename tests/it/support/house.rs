@@ -11,7 +11,7 @@ use sidewheel::index::{Index, Mirror, MirrorMaker, MirrorRules, Parts};
 use sidewheel::metrics::Metrics;
 use sidewheel::names::IndexName;
 use sidewheel::rules::UserCreation;
-use sidewheel::server::{Bound, Handler, HandlerParts, Server, Timeouts};
+use sidewheel::server::{Bound, Handler, HandlerParts, Server, Standing, Timeouts};
 use sidewheel::store::{Private, Store};
 use sidewheel::upstream::{self, Clients, ClientsConfig, MirrorSite, Origin};
 use std::net::SocketAddr;
@@ -145,7 +145,8 @@ impl House {
             connections_max: options.connections_max,
             timeouts: options.timeouts,
         });
-        let server = Server::start(vec![bound], handler);
+        let mut server = Server::start(vec![bound], handler);
+        server.open_control(data.path(), Standing { started: NOW, format: 1 });
         let address = server.addresses()[0];
         // reqwest is built without a provider of cryptography; whoever comes first names it.
         let _ = rustls::crypto::ring::default_provider().install_default();
