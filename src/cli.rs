@@ -2,6 +2,7 @@
 //!
 //! Enters: the program's arguments. Leaves: a [`Command`]. Must not know: what the settings mean; see `config`.
 
+mod devpi;
 mod settings;
 mod token;
 
@@ -47,10 +48,11 @@ pub fn parse_from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clon
 
 /// A caching mirror of PyPI that serves beside Caddy.
 #[derive(Debug, Parser)]
-#[command(name = "sidewheel", version, arg_required_else_help = true)]
+#[command(name = "sidewheel", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "Every setting can also stand in the file or in the environment, as SIDEWHEEL_ and its name in \
-                        capitals. A flag wins over the environment, the environment over the file."
+                        capitals. A flag wins over the environment, the environment over the file. devpi-server's \
+                        options, DEVPISERVER_ variables and YAML file (-c) are understood too; each says its new name."
 )]
 struct Line {
     #[command(subcommand)]
@@ -103,6 +105,7 @@ impl From<Place> for Options {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DEVPI_OPTIONS, DevpiGiven};
     use clap::CommandFactory;
     use clap::error::ErrorKind;
 
@@ -142,10 +145,28 @@ mod tests {
             root_password_file: text("r"),
             user_creation: text("anyone"),
             upload_max: text("3GB"),
+            devpi: DevpiGiven::default(),
         };
         let options = Options { config: Some(PathBuf::from("a.toml")), flags };
         assert_eq!(parse_from(arguments.split_whitespace()).unwrap(), Command::Serve(options));
         assert_eq!(parse_from(["sidewheel", "check"]).unwrap(), Command::Check(Options::default()));
+    }
+
+    #[test]
+    fn takes_every_option_of_devpi_server() {
+        for option in &DEVPI_OPTIONS {
+            let mut line = vec!["sidewheel".to_owned(), "serve".to_owned(), format!("--{}", option.name)];
+            line.extend(option.takes_value.then(|| "1".to_owned()));
+            let Command::Serve(options) = parse_from(&line).unwrap() else { panic!("{line:?}") };
+            let values = if option.takes_value { vec!["1".to_owned()] } else { Vec::new() };
+            match option.name {
+                "listen" => assert_eq!(options.flags.listen, values),
+                name => assert_eq!(options.flags.devpi.options, [(name, values)]),
+            }
+        }
+        let short = parse_from(["sidewheel", "check", "-c", "devpi-server.yml"]).unwrap();
+        let Command::Check(Options { flags, .. }) = short else { panic!("{short:?}") };
+        assert_eq!(flags.devpi.configfile(&Default::default()), Some(PathBuf::from("devpi-server.yml")));
     }
 
     #[test]
@@ -172,6 +193,7 @@ mod tests {
             (&["sidewheel"][..], ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
             (&["sidewheel", "--help"], ErrorKind::DisplayHelp),
             (&["sidewheel", "--version"], ErrorKind::DisplayVersion),
+            (&["sidewheel", "serve", "--version"], ErrorKind::DisplayVersion),
             (&["sidewheel", "sreve"], ErrorKind::InvalidSubcommand),
             (&["sidewheel", "serve", "--page_ttl", "1m"], ErrorKind::UnknownArgument),
             (&["sidewheel", "serve", "--offline", "yes"], ErrorKind::UnknownArgument),

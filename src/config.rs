@@ -4,6 +4,7 @@
 //! [`ConfigError`] that names the key, where it came from and what is accepted.
 //! Must not know: files and the real environment (the caller reads them), Pingora's own configuration.
 
+mod devpi;
 mod error;
 mod mirror;
 mod public_index;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
+pub use devpi::{DEVPI_OPTIONS, DevpiGiven, DevpiOption};
 pub use error::ConfigError;
 pub use mirror::{Credentials, MirrorConfig, PasswordSource};
 pub use secret::Secret;
@@ -68,6 +70,8 @@ pub struct Config {
     pub owners: OwnersConfig,
     /// [`DEFAULT_INDEX`] first, then the `[[mirror]]` tables in the file's order. Names are unique.
     pub mirrors: Vec<MirrorConfig>,
+    /// What is to be said to whoever gave devpi-server's options: one line for each.
+    pub notices: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +183,7 @@ impl Config {
                 push_origins: settings.list("push_origins", value::origin)?.unwrap_or_default(),
             },
             mirrors: mirror::read_all(&sources, env, page_ttl)?,
+            notices: sources.notices,
         })
     }
 

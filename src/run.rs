@@ -21,13 +21,16 @@ use crate::store::{FormatError, StoreError};
 use crate::upstream::{ClientError, OriginError};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work.
 const EXIT_CONFIG: u8 = 78;
 const EXIT_USAGE: u8 = 64;
 const EXIT_UNAVAILABLE: u8 = 69;
+
+/// A file that every directory of devpi-server has: the version of its layout.
+const DEVPI_MARK: &str = ".serverversion";
 
 #[derive(Debug, thiserror::Error)]
 enum RunError {
@@ -101,11 +104,25 @@ impl RunError {
 
 fn load(options: &Options, env: &BTreeMap<String, String>) -> Result<Config, RunError> {
     let from_env = || env.get(ENV_CONFIG).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let Some(path) = options.config.clone().or_else(from_env) else {
-        return Ok(Config::load(None, env, &options.flags)?);
-    };
-    let text = read(&path)?;
-    Ok(Config::load(Some((&path.display().to_string(), &text)), env, &options.flags)?)
+    let named_text = |path: PathBuf| Ok::<_, RunError>((path.display().to_string(), read(&path)?));
+    let file = options.config.clone().or_else(from_env).map(named_text).transpose()?;
+    let mut flags = options.flags.clone();
+    flags.devpi.file = flags.devpi.configfile(env).map(named_text).transpose()?;
+    let config = Config::load(file.as_ref().map(|(name, text)| (&**name, &**text)), env, &flags)?;
+    refuse_devpis_directory(&config.cache.data)?;
+    Ok(config)
+}
+
+/// devpi-server's own directory is never written into: what is in it is taken over into another one.
+fn refuse_devpis_directory(data: &Path) -> Result<(), RunError> {
+    if !data.join(DEVPI_MARK).exists() {
+        return Ok(());
+    }
+    let data = data.display();
+    Err(RunError::Usage(format!(
+        "{data} is devpi-server's own directory; stop devpi-server, take its data over with `sidewheel import devpi \
+         --serverdir {data}`, and give another --data, or none"
+    )))
 }
 
 fn read(path: &PathBuf) -> Result<String, RunError> {
@@ -116,6 +133,9 @@ fn check(config: &Config) -> Result<(), RunError> {
     Hosts::new(&config.server.host_names())?;
     for mirror in &config.mirrors {
         open::site(mirror, config)?;
+    }
+    for notice in &config.notices {
+        let _ = writeln!(io::stderr(), "sidewheel: {notice}");
     }
     say(&format!("the settings are good: {} mirror(s), data in {}", config.mirrors.len(), config.cache.data.display()));
     Ok(())

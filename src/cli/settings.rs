@@ -1,4 +1,5 @@
 use super::Options;
+use super::devpi::DevpiOptions;
 use crate::config::Flags;
 use clap::Args;
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ pub(super) struct Settings {
     /// Take uploads of at most this size (1GiB by default)
     #[arg(long, value_name = "SIZE")]
     upload_max: Option<String>,
+    #[command(flatten)]
+    devpi: DevpiOptions,
 }
 
 impl From<Settings> for Options {
@@ -70,6 +73,7 @@ impl From<Settings> for Options {
             root_password_file,
             user_creation,
             upload_max,
+            devpi,
         } = settings;
         let flags = Flags {
             listen,
@@ -86,6 +90,7 @@ impl From<Settings> for Options {
             root_password_file,
             user_creation,
             upload_max,
+            devpi: devpi.into(),
         };
         Self { config, flags }
     }

@@ -3,6 +3,11 @@
 pub enum ConfigError {
     #[error("{file}, line {line}: this is not TOML: {message}")]
     Syntax { file: String, line: usize, message: String },
+    #[error("{file}, line {line}: this is not devpi-server's YAML: {message}")]
+    Yaml { file: String, line: usize, message: String },
+    /// An option of devpi-server that cannot be left out.
+    #[error("{place} {value:?} is devpi-server's and cannot be done here: {way_out}")]
+    Devpi { place: String, value: String, way_out: String },
     /// `way_out` proposes the nearest key or lists all.
     #[error("{place}: there is no setting {key:?}; {way_out}")]
     UnknownKey { key: String, place: String, way_out: String },

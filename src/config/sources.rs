@@ -1,5 +1,6 @@
 //! Where settings come from, and which of two wins. Values are still text here.
 
+use super::devpi::{self, DevpiGiven, Level, Renamed};
 use super::error::ConfigError;
 use super::secret::redact;
 use super::{ENV_CONFIG, ENV_PREFIX};
@@ -53,6 +54,7 @@ pub struct Flags {
     pub root_password_file: Option<String>,
     pub user_creation: Option<String>,
     pub upload_max: Option<String>,
+    pub devpi: DevpiGiven,
 }
 
 /// Everything that was given.
@@ -60,6 +62,8 @@ pub(super) struct Sources {
     pub(super) top: Settings,
     /// The `[[mirror]]` tables, in the file's order.
     pub(super) mirrors: Vec<Settings>,
+    /// What is to be said of devpi-server's options that were given.
+    pub(super) notices: Vec<String>,
 }
 
 /// Settings by key, the winning ones.
@@ -83,13 +87,30 @@ impl Sources {
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
         let place = file.map_or("no file", |(name, _)| name).to_owned();
-        let mut sources = Self { top: Settings { place, given: BTreeMap::new() }, mirrors: Vec::new() };
+        let devpi = devpi::translate(&flags.devpi, env)?;
+        let top = Settings { place, given: BTreeMap::new() };
+        let mut sources = Self { top, mirrors: Vec::new(), notices: devpi.notices };
+        sources.take_devpi(&devpi.renamed, Level::File);
         if let Some((name, text)) = file {
             sources.take_file(name, text)?;
         }
+        sources.take_devpi(&devpi.renamed, Level::Env);
         sources.take_env(env)?;
+        sources.take_devpi(&devpi.renamed, Level::Flag);
         sources.take_flags(flags);
+        for renamed in &devpi.renamed {
+            let winner = sources.top.given.get(renamed.key).map_or("", |setting| &setting.place);
+            sources.notices.push(renamed.notice(winner));
+        }
         Ok(sources)
+    }
+
+    /// What devpi-server's options give at a level; our own names are taken after them, and win.
+    fn take_devpi(&mut self, renamed: &[Renamed], level: Level) {
+        for Renamed { key, place, values, list, .. } in renamed.iter().filter(|renamed| renamed.level == level) {
+            let setting = Setting { place: place.clone(), values: values.clone(), list: *list };
+            self.top.given.insert((*key).to_owned(), setting);
+        }
     }
 
     fn take_file(&mut self, name: &str, text: &str) -> Result<(), ConfigError> {
@@ -186,6 +207,8 @@ impl Sources {
             root_password_file,
             user_creation,
             upload_max,
+            // Taken before.
+            devpi: _,
         } = flags;
         let lists = [
             ("listen", "--listen", listen),

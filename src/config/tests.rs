@@ -83,6 +83,7 @@ fn flags_win_over_environment_over_file() {
         root_password_file: Some("~/secret".to_owned()),
         user_creation: Some("anyone".to_owned()),
         upload_max: Some("2GB".to_owned()),
+        devpi: DevpiGiven::default(),
     };
     let config = Config::load(file, &env, &flags).unwrap();
     assert_eq!(config.owners.root_password_file, Some(PathBuf::from("/home/a/secret")));
@@ -156,7 +157,7 @@ fn every_error_names_key_place_and_way_out() {
         ("memory = '1MiB'".to_owned(), &["memory", "1MiB", "at least 16MiB"]),
         ("listen = []".to_owned(), &["listen", "empty"]),
         ("listen = ['127.0.0.1:1', '127.0.0.1:1']".to_owned(), &["listen", "twice"]),
-        ("listen = 'localhost:3141'".to_owned(), &["listen", "localhost:3141", "127.0.0.1:3141"]),
+        ("listen = 'wheels:3141'".to_owned(), &["listen", "wheels:3141", "127.0.0.1:3141"]),
         ("log_format = 'xml'".to_owned(), &["log_format", "xml", "human or json"]),
         ("offline = 'perhaps'".to_owned(), &["offline", "perhaps", "on or off"]),
         (

@@ -64,12 +64,14 @@ impl fmt::Display for Listen {
     }
 }
 
-/// `127.0.0.1:3141`, `[::1]:3141` or `unix:/path`.
+/// `127.0.0.1:3141`, `[::1]:3141` or `unix:/path`; as the host also `localhost`, and `*` for all addresses.
 pub(super) fn listen(raw: &str, env: &BTreeMap<String, String>) -> Result<Listen, String> {
     let accepted =
         || "write an address and a port like 127.0.0.1:3141 or [::1]:3141, or unix:/path/to/socket".to_owned();
     let Some(path) = raw.strip_prefix("unix:") else {
-        return raw.parse().map(Listen::Tcp).map_err(|_| accepted());
+        let host = |name: &str, address: &str| raw.strip_prefix(name).map(|port| format!("{address}{port}"));
+        let address = host("localhost:", "127.0.0.1:").or_else(|| host("*:", "0.0.0.0:"));
+        return address.as_deref().unwrap_or(raw).parse().map(Listen::Tcp).map_err(|_| accepted());
     };
     let path = self::path(path, env)?;
     if !path.is_absolute() || path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
@@ -309,6 +311,8 @@ mod tests {
             ("[::1]:0", "[::1]:0"),
             ("unix:/run/sidewheel.sock", "unix:/run/sidewheel.sock"),
             ("unix:~/s", "unix:/home/a/s"),
+            ("localhost:3141", "127.0.0.1:3141"),
+            ("*:3141", "0.0.0.0:3141"),
         ] {
             assert_eq!(listen(raw, &env).unwrap().to_string(), shown);
         }
@@ -317,7 +321,10 @@ mod tests {
             "",
             "3141",
             ":3141",
-            "localhost:3141",
+            "localhost",
+            "localhost:",
+            "*",
+            "pypi.example.org:3141",
             "127.0.0.1",
             "::1:3141",
             "unix:",

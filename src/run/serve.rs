@@ -30,6 +30,9 @@ const PAGE_MAX_AGE_MAX: u64 = 600;
 
 pub(super) fn serve(config: &Config, env: &BTreeMap<String, String>) -> Result<(), RunError> {
     let _log = start_log(config.server.log_format, env);
+    for notice in &config.notices {
+        tracing::warn!("{notice}");
+    }
     let runtime = runtime()?;
     runtime.block_on(serve_until_told(config))?;
     // Running answers had their time; what is left is cut, so that its client sees it.
