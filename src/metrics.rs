@@ -81,13 +81,16 @@ impl Metrics {
         let answers_of = |kind: Kind| Tier::ALL.map(|tier| answers.with_label_values(&[kind.as_str(), tier.as_str()]));
         let build = gauges(&registry, "build_info", "The running version", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let events = counters(&registry, "events_total", "Rare events", &["event"]);
+        // There from the start: an alert on an increase does not see a counter that begins at one.
+        Event::ALL.iter().for_each(|event| events.with_label_values(&[event.as_str()]).reset());
         Self(Arc::new(Fields {
             answers: Kind::ALL.map(answers_of),
             statuses: counters(&registry, "http_requests_total", "Requests by status", &["status"]),
             sent_bytes: counter(&registry, "sent_bytes_total", "Bytes of bodies sent to clients"),
             upstream_bytes: counter(&registry, "upstream_bytes_total", "Bytes of files received from upstream"),
             upstream_errors: counters(&registry, "upstream_errors_total", "Failed requests to upstream", &["class"]),
-            events: counters(&registry, "events_total", "Rare events", &["event"]),
+            events,
             connections: {
                 let gauge = IntGauge::with_opts(opts("connections", "Open connections from clients"));
                 registered(&registry, gauge)
@@ -210,6 +213,20 @@ impl Tier {
 }
 
 impl Event {
+    const ALL: [Self; 11] = [
+        Self::FileDamaged,
+        Self::FileWrong,
+        Self::FileEvicted,
+        Self::FetchResumed,
+        Self::DiskUnwritable,
+        Self::PageRefused,
+        Self::PageUnchanged,
+        Self::PageChanged,
+        Self::MetadataExtracted,
+        Self::MetadataFailed,
+        Self::RequestRefused,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::FileDamaged => "file_damaged",
@@ -285,6 +302,7 @@ mod tests {
             r#"sidewheel_http_requests_total{status="502"} 1"#,
             "sidewheel_sent_bytes_total 5",
             r#"sidewheel_events_total{event="file_damaged"} 1"#,
+            r#"sidewheel_events_total{event="disk_unwritable"} 0"#,
             r#"sidewheel_level{what="flights"} 3"#,
             "sidewheel_connections 0",
         ] {

@@ -20,6 +20,7 @@ import first_run
 import journeys
 import kills
 import live
+import monitoring
 import publish
 import upload_kills
 import wheel
@@ -41,6 +42,7 @@ def parts(tools, binary):
         "kills": lambda: kills.kills(binary),
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "disks": lambda: disks.disks(binary),
+        "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
