@@ -15,6 +15,7 @@ mod files;
 mod fill;
 mod indexes;
 mod info;
+mod inventory;
 mod janitor;
 mod keys;
 mod list;
@@ -22,6 +23,7 @@ mod metadata;
 mod mirror;
 mod pages;
 mod pass;
+mod purge;
 mod push;
 mod refresh;
 mod releases;
@@ -30,6 +32,7 @@ mod stage;
 mod stage_list;
 pub mod stamps;
 mod states;
+mod uses;
 pub mod wheel;
 mod writer;
 
@@ -39,13 +42,16 @@ pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use errors::IndexError;
 pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
 pub use info::{Link, VersionInfo};
+pub use inventory::{Selection, inventory, version_of};
 pub use keys::{Base, FileKey, PageKey, Place};
 pub use list::{ListAnswer, ListAsk};
 pub use mirror::{Mirror, MirrorMaker, MirrorRules};
 pub use pages::{PageAnswer, PageAsk, page_of};
+pub use purge::Purged;
 pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
 pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
+pub use uses::Uses;
 
 use crate::auth::Auth;
 use crate::cache::{Calls, Disk, Flights, Memory};
@@ -131,6 +137,8 @@ struct House {
     books: janitor::Books,
     /// Wakes the janitor before its round.
     tidy: Arc<Notify>,
+    /// Grows when files are taken out of the cache for good.
+    purges: AtomicU64,
     /// Held by the one who evicts.
     evicting: tokio::sync::Mutex<()>,
     /// One file at a time is read into memory: what is being read counts in no budget yet.
@@ -192,6 +200,7 @@ impl Index {
             disk_bytes_max: parts.disk_bytes,
             books: janitor::Books::default(),
             tidy: Arc::new(Notify::new()),
+            purges: AtomicU64::new(0),
             evicting: tokio::sync::Mutex::new(()),
             loading: Arc::new(Semaphore::new(1)),
             kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
@@ -259,14 +268,26 @@ impl Index {
     /// Writes down what the books hold in memory and closes the database.
     pub async fn close(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
-        self.0.write_uses().await;
+        self.0.write_books().await;
         self.0.store.close().await;
         self.0.private.close().await;
     }
 
-    /// Writes the uses down and evicts now instead of at the next round.
+    /// Writes down what the books hold in memory, for who reads the database beside this process.
+    pub async fn write_books(&self) {
+        self.0.write_books().await;
+    }
+
+    /// Takes a part of the cache out, so that it is fetched anew. It goes on although who asked has left: half of a purge
+    /// would leave in memory what is gone from the disk.
+    pub async fn purge(&self, selection: Selection) -> Result<Purged, IndexError> {
+        let house = Arc::clone(&self.0);
+        tokio::spawn(async move { house.purge(&selection).await }).await.map_err(|_| IndexError::Lost)?
+    }
+
+    /// Writes the books down and evicts now instead of at the next round.
     pub async fn tidy_now(&self) {
-        self.0.write_uses().await;
+        self.0.write_books().await;
         self.0.evict_over_cap().await;
     }
 }

@@ -7,7 +7,7 @@ use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts
 use std::sync::Arc;
 
 /// What an answer was about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Page,
     List,
@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 /// Where an answer came from; sent as `X-Cache`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tier {
     /// From memory.
     Memory,
@@ -39,6 +39,7 @@ pub struct Metrics(Arc<Fields>);
 struct Fields {
     registry: Registry,
     answers: [[IntCounter; Tier::ALL.len()]; Kind::ALL.len()],
+    answer_bytes: [[IntCounter; Tier::ALL.len()]; Kind::ALL.len()],
     statuses: IntCounterVec,
     sent_bytes: IntCounter,
     upstream_bytes: IntCounter,
@@ -46,6 +47,13 @@ struct Fields {
     events: IntCounterVec,
     connections: IntGauge,
     gauges: IntGaugeVec,
+}
+
+/// How many answers there were, and how many bytes they had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub requests: u64,
+    pub bytes: u64,
 }
 
 /// Things that happen rarely and that somebody wants to see.
@@ -78,14 +86,19 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::new();
         let answers = counters(&registry, "answers_total", "Answers by kind and cache tier", &["kind", "tier"]);
-        let answers_of = |kind: Kind| Tier::ALL.map(|tier| answers.with_label_values(&[kind.as_str(), tier.as_str()]));
+        let bytes =
+            counters(&registry, "answer_bytes_total", "Bytes of bodies by kind and cache tier", &["kind", "tier"]);
+        let of = |all: &IntCounterVec, kind: Kind| {
+            Tier::ALL.map(|tier| all.with_label_values(&[kind.as_str(), tier.as_str()]))
+        };
         let build = gauges(&registry, "build_info", "The running version", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let events = counters(&registry, "events_total", "Rare events", &["event"]);
         // There from the start: an alert on an increase does not see a counter that begins at one.
         Event::ALL.iter().for_each(|event| events.with_label_values(&[event.as_str()]).reset());
         Self(Arc::new(Fields {
-            answers: Kind::ALL.map(answers_of),
+            answers: Kind::ALL.map(|kind| of(&answers, kind)),
+            answer_bytes: Kind::ALL.map(|kind| of(&bytes, kind)),
             statuses: counters(&registry, "http_requests_total", "Requests by status", &["status"]),
             sent_bytes: counter(&registry, "sent_bytes_total", "Bytes of bodies sent to clients"),
             upstream_bytes: counter(&registry, "upstream_bytes_total", "Bytes of files received from upstream"),
@@ -100,10 +113,30 @@ impl Metrics {
         }))
     }
 
-    pub fn answered(&self, kind: Kind, tier: Tier) {
+    pub fn answered(&self, kind: Kind, tier: Tier, bytes: u64) {
         if let Some(counter) = self.0.answers.get(kind as usize).and_then(|tiers| tiers.get(tier as usize)) {
             counter.inc();
         }
+        if let Some(counter) = self.0.answer_bytes.get(kind as usize).and_then(|tiers| tiers.get(tier as usize)) {
+            counter.inc_by(bytes);
+        }
+    }
+
+    /// What was answered since the start, by kind and tier; what did not happen is left out.
+    pub fn tallies(&self) -> impl Iterator<Item = (Kind, Tier, Tally)> {
+        let of = |kind: Kind, tier: Tier| {
+            let count = |all: &[[IntCounter; Tier::ALL.len()]; Kind::ALL.len()]| {
+                all.get(kind as usize).and_then(|tiers| tiers.get(tier as usize)).map_or(0, IntCounter::get)
+            };
+            (kind, tier, Tally { requests: count(&self.0.answers), bytes: count(&self.0.answer_bytes) })
+        };
+        let all = Kind::ALL.into_iter().flat_map(|kind| Tier::ALL.map(|tier| (kind, tier)));
+        all.map(move |(kind, tier)| of(kind, tier)).filter(|(_, _, tally)| tally.requests > 0)
+    }
+
+    /// Bytes of files received from upstream since the start.
+    pub fn received_bytes(&self) -> u64 {
+        self.0.upstream_bytes.get()
     }
 
     pub fn requested(&self, status: u16, sent: u64) {
@@ -288,7 +321,7 @@ mod tests {
     #[test]
     fn counts_and_prints() {
         let metrics = Metrics::new();
-        metrics.answered(Kind::File, Tier::Memory);
+        metrics.answered(Kind::File, Tier::Memory, 5);
         metrics.requested(200, 5);
         metrics.requested(502, 0);
         metrics.happened(Event::FileDamaged);
@@ -296,9 +329,12 @@ mod tests {
         let guard = metrics.connected();
         assert_eq!(metrics.connections(), 1);
         drop(guard);
+        let told: Vec<_> = metrics.tallies().collect();
+        assert_eq!(told, [(Kind::File, Tier::Memory, Tally { requests: 1, bytes: 5 })]);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             r#"sidewheel_answers_total{kind="file",tier="memory"} 1"#,
+            r#"sidewheel_answer_bytes_total{kind="file",tier="memory"} 5"#,
             r#"sidewheel_http_requests_total{status="502"} 1"#,
             "sidewheel_sent_bytes_total 5",
             r#"sidewheel_events_total{event="file_damaged"} 1"#,

@@ -11,7 +11,9 @@ mod format;
 mod metadata;
 mod private;
 mod schema;
+mod tallies;
 
+pub use blobs::{BlobName, BlobRow, BlobUse};
 pub use documents::{Document, DocumentKey, DocumentKind};
 pub use format::{FORMAT_FILE, FORMAT_OF_BACKUPS, FormatError, Migrated, check as check_format, migrate, write_format};
 pub use metadata::MetadataRow;
@@ -20,6 +22,7 @@ pub use private::{
     Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use schema::{FORMAT, StoreError, Trouble};
+pub use tallies::{DAYS_KEPT, TallyRow};
 
 use schema::LAYOUT;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

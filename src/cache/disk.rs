@@ -287,14 +287,15 @@ impl Disk {
         self.take_private_away(digest, Some(&file)).then_some(Shelf::Private)
     }
 
-    /// Every whole file of the cache with its size; `each` returns whether to go on. Foreign names are passed over.
-    pub fn scan(&self, each: impl FnMut(Sha256, u64) -> bool) {
+    /// Every whole file of the cache with its size and when it was written (Unix seconds); `each` returns whether to go
+    /// on. Foreign names are passed over.
+    pub fn scan(&self, each: impl FnMut(Sha256, u64, u64) -> bool) {
         scan(&self.root.join("files"), each);
     }
 
     /// Every whole file of the private shelf, likewise.
-    pub fn scan_private(&self, each: impl FnMut(Sha256, u64) -> bool) {
-        scan(&self.root.join(PRIVATE), each);
+    pub fn scan_private(&self, mut each: impl FnMut(Sha256, u64) -> bool) {
+        scan(&self.root.join(PRIVATE), |digest, size, _| each(digest, size));
     }
 
     /// Moves what is under a digest's name, and is no file, to the quarantine.
@@ -341,14 +342,14 @@ fn path_of(files: &Path, digest: &Sha256) -> PathBuf {
     files.join(front).join(back)
 }
 
-fn scan(shelf: &Path, mut each: impl FnMut(Sha256, u64) -> bool) {
+fn scan(shelf: &Path, mut each: impl FnMut(Sha256, u64, u64) -> bool) {
     for directory in fs::read_dir(shelf).into_iter().flatten().flatten() {
         for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
             let (front, back) = (directory.file_name(), entry.file_name());
             let hex = format!("{}{}", front.to_string_lossy(), back.to_string_lossy());
             let Ok(digest) = Sha256::from_hex(&hex) else { continue };
             let Ok(facts) = entry.metadata() else { continue };
-            if facts.is_file() && !each(digest, facts.len()) {
+            if facts.is_file() && !each(digest, facts.len(), u64::try_from(facts.mtime()).unwrap_or(0)) {
                 return;
             }
         }

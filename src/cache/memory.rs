@@ -58,6 +58,16 @@ where
         self.cache.invalidate(key);
     }
 
+    /// Drops what `gone` says. What comes in meanwhile may be missed.
+    pub fn remove_if(&self, gone: impl Fn(&K, &V) -> bool) {
+        for (key, value) in &self.cache {
+            if gone(&key, &value) {
+                self.cache.invalidate(&*key);
+            }
+        }
+        self.cache.run_pending_tasks();
+    }
+
     /// Drops everything.
     pub fn clear(&self) {
         self.cache.invalidate_all();
@@ -105,6 +115,15 @@ mod tests {
             assert!(memory.bytes() <= 16 << 20, "over the budget: {}", memory.bytes());
         }
         assert!(memory.get(&0).is_some(), "a scan evicted the hot entry");
+    }
+
+    #[test]
+    fn a_part_is_dropped_and_the_rest_stays() {
+        let memory: Memory<u32, Vec<u8>> = Memory::new(8 << 20);
+        (0..100).for_each(|key| memory.insert(key, vec![0; key as usize]));
+        memory.remove_if(|key, value| key % 2 == 0 || value.len() == 51);
+        let left: Vec<_> = (0..100).filter(|key| memory.get(key).is_some()).collect();
+        assert_eq!(left, (0..100).filter(|key| key % 2 == 1 && *key != 51).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use super::files::KnownFile;
 use super::list::Plain;
 use super::pass::{Pass, Rescue};
+use super::uses::Uses;
 use crate::cache::{Disk, DiskFile, Failure, Flight, Follower};
 use crate::upstream::FileBody as UpstreamBody;
 use bytes::Bytes;
@@ -39,6 +40,7 @@ pub enum Piece {
 
 pub struct Shared {
     known: Weak<KnownFile>,
+    uses: Option<Arc<Uses>>,
     disk: Arc<Disk>,
     known_digest: crate::names::Sha256,
     pub range: Range<u64>,
@@ -62,7 +64,8 @@ impl FileBody {
         if bytes.len() <= HELD_BYTES_MAX {
             return Self::bytes(bytes.slice(range.start as usize..range.end as usize));
         }
-        Self(Source::Once(Some(Piece::Shared(Shared { known: Arc::downgrade(&known), disk, known_digest, range }))))
+        let (known, uses) = (Arc::downgrade(&known), known.uses.clone());
+        Self(Source::Once(Some(Piece::Shared(Shared { known, uses, disk, known_digest, range }))))
     }
 
     pub(super) fn disk(disk: &DiskFile, range: Range<u64>) -> Self {
@@ -121,9 +124,10 @@ impl Shared {
         self.known.upgrade()
     }
 
-    /// The same bytes on the disk.
+    /// The same bytes on the disk, or taken off it a moment ago.
     pub fn on_disk(&self) -> Option<Arc<File>> {
-        let file = self.disk.get(&self.known_digest).ok()??;
-        file.verified.then_some(file.file)
+        let left_behind = || self.uses.as_ref().and_then(|uses| uses.left_behind());
+        let file = self.disk.get(&self.known_digest).ok().flatten().filter(|file| file.verified);
+        file.map(|file| file.file).or_else(left_behind)
     }
 }

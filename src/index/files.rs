@@ -6,6 +6,7 @@ use super::errors::{IndexError, failure};
 use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::page_of;
+use super::uses::Uses;
 use crate::cache::{DiskFile, Failure, Flight, Joined, Shelf};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
@@ -18,7 +19,7 @@ use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use url::Url;
 
 /// A wish for a file.
@@ -44,6 +45,8 @@ pub struct FileAnswer {
     pub tier: Tier,
     /// The client is to fetch it from there itself (`mirror_use_external_urls`); nothing else of the answer counts.
     pub elsewhere: Option<Url>,
+    /// Where what is sent of it is counted; none for what users own.
+    pub uses: Option<Arc<Uses>>,
 }
 
 /// What the page of a project says of one file.
@@ -67,9 +70,10 @@ pub struct KnownFile {
     /// The digest of the bytes; computed where upstream states none.
     pub digest: Option<Sha256>,
     pub bytes: Option<Bytes>,
-    /// Times asked for since it is known, and when the books last heard of it (Unix seconds).
+    /// Of what is in the cache, once it is known which bytes those are.
+    pub uses: Option<Arc<Uses>>,
+    /// Times asked for since it is known.
     pub asked: AtomicU32,
-    pub noted: AtomicU64,
 }
 
 /// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
@@ -80,9 +84,8 @@ const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
 const ASKED_BEFORE: u32 = 1;
 
 impl KnownFile {
-    pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>) -> Self {
-        let (asked, noted) = (AtomicU32::new(0), AtomicU64::new(0));
-        Self { facts, digest, bytes, asked, noted }
+    pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>, uses: Option<Arc<Uses>>) -> Self {
+        Self { facts, digest, bytes, uses, asked: AtomicU32::new(0) }
     }
 }
 
@@ -129,7 +132,7 @@ impl House {
     pub(super) fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
         match self.memory.get(&Key::File(key.clone())) {
             Some(Value::File(known)) if known.bytes.is_some() && known.facts.is_current() => {
-                self.note_use(&known);
+                self.note_use(known.uses.as_deref());
                 Some(known)
             }
             _ => None,
@@ -153,12 +156,26 @@ impl House {
             Some(digest) => Some(digest),
             None => self.store.unhashed(&mirror.name, facts.url.as_str()).await?.map(|(digest, _)| digest),
         };
+        let uses = known.uses.clone().or_else(|| digest.map(|digest| self.uses_of(&digest)));
+        self.note_use(uses.as_deref());
+        let answer = self.mirror_file(&mirror, ask, &known, digest).await?;
+        Ok(FileAnswer { uses, ..answer })
+    }
+
+    /// The journey of a mirror's file that is not in memory: `digest` is that of the bytes, as far as it is known.
+    async fn mirror_file(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        ask: FileAsk,
+        known: &Arc<KnownFile>,
+        digest: Option<Sha256>,
+    ) -> Result<FileAnswer, IndexError> {
+        let facts = Arc::clone(&known.facts);
         if let Some(digest) = digest
             && let Some(disk) = self.on_disk(&digest, facts.size).await
             && (disk.verified || ask.head_only)
         {
-            self.note_use(&known);
-            self.consider_memory(Some(&mirror), &ask.file, &known, digest, disk.len);
+            self.consider_memory(Some(mirror), &ask.file, known, digest, disk.len);
             let part = choose(&ask, Some(digest), Some(disk.len));
             let body = FileBody::disk(&disk, chosen(&part, disk.len));
             return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
@@ -187,25 +204,25 @@ impl House {
         if !here
             && worth_a_part
             && part != RangeAnswer::Whole
-            && let Some(answer) = self.part_from_upstream(&mirror, &facts, stated, part).await?
+            && let Some(answer) = self.part_from_upstream(mirror, &facts, stated, part).await?
         {
             return Ok(answer);
         }
-        let (flight, tier) = self.lead_or_follow(&mirror, &ask.file, &facts, digest);
+        let (flight, tier) = self.lead_or_follow(mirror, &ask.file, &facts, digest);
         let tier = if here { Tier::Disk } else { tier };
         if ask.range.is_some() && (part != RangeAnswer::Whole || facts.size.is_none()) {
             return match self.part_when_landed(&ask, &facts, stated, &flight, tier).await {
                 // The whole is an answer to any range, and needs no disk.
-                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(&mirror, &facts, stated).await,
+                Err(IndexError::File { why: Failure::Disk, .. }) => self.passed_through(mirror, &facts, stated).await,
                 other => other,
             };
         }
         match flight.ready().await {
             Ok(total) => {
-                let body = FileBody::follow(&flight, self.rescue(&mirror, &facts, stated, total));
+                let body = FileBody::follow(&flight, self.rescue(mirror, &facts, stated, total));
                 Ok(answer(&facts, stated, total, RangeAnswer::Whole, body, tier))
             }
-            Err(Failure::Disk) => self.passed_through(&mirror, &facts, stated).await,
+            Err(Failure::Disk) => self.passed_through(mirror, &facts, stated).await,
             Err(why) => Err(file_error(&facts, why)),
         }
     }
@@ -264,7 +281,8 @@ impl House {
             return Ok(known);
         }
         let facts = Arc::new(self.listed(mirror, key).await?);
-        let known = Arc::new(KnownFile::new(Arc::clone(&facts), facts.sha256, None));
+        let uses = facts.sha256.map(|digest| self.uses_of(&digest));
+        let known = Arc::new(KnownFile::new(Arc::clone(&facts), facts.sha256, None, uses));
         self.remember(mirror, key, &known);
         Ok(known)
     }
@@ -350,9 +368,9 @@ impl House {
 
     fn from_memory(self: &Arc<Self>, known: Arc<KnownFile>, part: RangeAnswer) -> FileAnswer {
         let total = known.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        let (facts, digest) = (Arc::clone(&known.facts), known.digest);
+        let (facts, digest, uses) = (Arc::clone(&known.facts), known.digest, known.uses.clone());
         let body = FileBody::memory(known, Arc::clone(&self.disk), chosen(&part, total));
-        answer(&facts, digest, total, part, body, Tier::Memory)
+        FileAnswer { uses, ..answer(&facts, digest, total, part, body, Tier::Memory) }
     }
 
     /// Reads a file into memory when there is room for it, or when it is asked for again. `mirror`: whose it is.
@@ -378,17 +396,23 @@ impl House {
     }
 
     fn load(&self, mirror: Option<&Arc<Mirror>>, key: &FileKey, known: &KnownFile, digest: Sha256) {
+        let purges = self.purges.load(Ordering::Acquire);
         let Ok(Some(file)) = self.disk.get(&digest) else { return };
         if !file.verified {
             return;
         }
         let Ok(bytes) = file.read() else { return };
-        let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()));
-        loaded.noted.store(known.noted.load(Ordering::Relaxed), Ordering::Relaxed);
+        let uses = known.uses.clone();
+        let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()), uses);
         match mirror {
             Some(mirror) => self.remember(mirror, key, &Arc::new(loaded)),
             // A stage's file says itself whether it is current.
             None => self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded))),
+        }
+        // What was read while files were taken out may be one of them. A purge counts before it clears the memory, so
+        // that looking after the insertion misses none.
+        if self.purges.load(Ordering::Acquire) != purges {
+            self.memory.remove(&Key::File(key.clone()));
         }
     }
 }
@@ -454,7 +478,7 @@ pub(super) fn answer(
     body: FileBody,
     tier: Tier,
 ) -> FileAnswer {
-    FileAnswer { total, digest, modified: facts.modified, part, body, tier, elsewhere: None }
+    FileAnswer { total, digest, modified: facts.modified, part, body, tier, elsewhere: None, uses: None }
 }
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {

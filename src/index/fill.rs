@@ -7,6 +7,7 @@ use super::writer::Writer;
 use crate::cache::{Failure, Leader, Shelf, Spool, SpoolError};
 use crate::metrics::Event;
 use crate::names::{DistKind, Sha256};
+use crate::store::BlobName;
 use crate::upstream::{ByteRange, FetchError, FileFetch, FileStatus};
 use std::sync::Arc;
 use std::time::Instant;
@@ -242,12 +243,18 @@ impl House {
             }
             Err(_) => return leader.fail(Failure::Vanished),
         };
-        let known = Arc::new(KnownFile::new(Arc::clone(facts), Some(digest), None));
-        self.note_use(&known);
+        let uses = self.uses_of(&digest);
+        self.note_use(Some(&uses));
+        if facts.sha256.is_none() {
+            // Whose use it is was not known when it was asked for.
+            uses.served(file.len);
+        }
+        let known = Arc::new(KnownFile::new(Arc::clone(facts), Some(digest), None, Some(uses)));
         self.remember(mirror, key, &known);
         leader.finish(None);
         self.consider_memory(Some(mirror), key, &known, digest, file.len);
-        self.note_blob(&digest, file.len).await;
+        let name = facts.filename.to_string();
+        self.note_blob(&digest, file.len, &BlobName::new(&mirror.name, Some(&facts.project), name)).await;
         if facts.sha256.is_none()
             && let Err(why) = self.store.put_unhashed(&mirror.name, facts.url.as_str(), &digest, file.len).await
         {

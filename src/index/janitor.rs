@@ -1,10 +1,10 @@
 use super::House;
-use super::files::KnownFile;
+use super::uses::{UseBook, Uses};
 use crate::cache::{DiskError, Failure, Shelf};
-use crate::metrics::Event;
+use crate::metrics::{Event, Kind, Tally, Tier};
 use crate::names::Sha256;
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use crate::store::{BlobName, StoreError};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,21 +12,27 @@ use std::time::Duration;
 /// The books of the files on the disk, as far as they are in memory: nothing of this is written on a request's path.
 #[derive(Default)]
 pub struct Books {
-    /// Last uses (Unix seconds) that the database has not heard of.
-    uses: Mutex<HashMap<Sha256, u64>>,
+    pub uses: UseBook,
     bytes: AtomicU64,
+    /// What the database has heard of the metrics of this run; held while it is told more.
+    told: tokio::sync::Mutex<Told>,
     /// When the last warning about the disk was written (clock ticks).
     warned: AtomicU64,
 }
 
+/// The metrics of this run as far as they are written down.
+#[derive(Default)]
+struct Told {
+    answers: HashMap<(Kind, Tier), Tally>,
+    received: u64,
+}
+
+/// Tallies beside those of the answers: bytes of files that came from upstream, and files that gave way to others.
+pub(super) const TALLY_FETCHED: &str = "fetched";
+pub(super) const TALLY_EVICTED: &str = "evicted";
+
 /// How often the uses are written down and the cap is looked at.
 const ROUND: Duration = Duration::from_secs(30);
-
-/// A file's use is noted at most this often, in seconds: eviction needs no finer order.
-const NOTE_EVERY_SECONDS: u64 = 60;
-
-/// Most uses that wait for the next round; more than that and the oldest order suffers, not the memory.
-const USES_MAX: usize = 50_000;
 
 /// Files that are evicted in one transaction.
 const EVICT_BATCH: u32 = 64;
@@ -53,29 +59,21 @@ impl House {
             let Some(wake) = weak.upgrade().map(|house| Arc::clone(&house.tidy)) else { return };
             let _ = tokio::time::timeout(ROUND, wake.notified()).await;
             let Some(house) = weak.upgrade() else { return };
-            house.write_uses().await;
+            house.write_books().await;
             house.evict_over_cap().await;
         }
     }
 
-    /// Notes that a file was used; on the hot path a clock and an atomic, rarely more.
-    pub(super) fn note_use(&self, known: &KnownFile) {
-        let Some(digest) = known.digest else { return };
-        let now = self.clock.unix();
-        let noted = known.noted.load(Ordering::Relaxed);
-        if !is_due(noted, now) {
-            return;
-        }
-        known.noted.store(now, Ordering::Relaxed);
-        let mut uses = self.books.uses.lock();
-        if uses.len() < USES_MAX {
-            uses.insert(digest, now);
+    /// Notes that a file was asked for; on the hot path a clock and an atomic.
+    pub(super) fn note_use(&self, uses: Option<&Uses>) {
+        if let Some(uses) = uses {
+            uses.asked(self.clock.unix());
         }
     }
 
     /// Enters a new file into the books.
-    pub(super) async fn note_blob(&self, digest: &Sha256, size: u64) {
-        if let Err(why) = self.store.put_blob(digest, size, self.clock.unix()).await {
+    pub(super) async fn note_blob(&self, digest: &Sha256, size: u64, name: &BlobName) {
+        if let Err(why) = self.store.put_blob(digest, size, self.clock.unix(), name).await {
             self.disk_trouble(&why);
         }
         let before = self.books.bytes.fetch_add(size, Ordering::Relaxed);
@@ -89,13 +87,48 @@ impl House {
         self.books.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn write_uses(&self) {
-        let uses: Vec<_> = self.books.uses.lock().drain().collect();
+    pub(super) fn set_disk_bytes(&self, bytes: u64) {
+        self.books.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Writes down what the books hold in memory: uses and tallies.
+    pub(super) async fn write_books(&self) {
+        let uses = self.books.uses.take();
         if !uses.is_empty()
             && let Err(why) = self.store.touch_blobs(&uses).await
         {
+            self.books.uses.put_back(&uses);
             self.disk_trouble(&why);
         }
+        if let Err(why) = self.write_tallies().await {
+            self.disk_trouble(&why);
+        }
+    }
+
+    async fn write_tallies(&self) -> Result<(), StoreError> {
+        let mut told = self.books.told.lock().await;
+        let (answers, received): (HashMap<_, _>, _) = (
+            self.metrics.tallies().map(|(kind, tier, tally)| ((kind, tier), tally)).collect(),
+            self.metrics.received_bytes(),
+        );
+        let mut added = Vec::new();
+        for ((kind, tier), now) in &answers {
+            let before = told.answers.get(&(*kind, *tier)).copied().unwrap_or_default();
+            if *now != before {
+                added.push((kind.as_str(), tier.as_str(), now.requests - before.requests, now.bytes - before.bytes));
+            }
+        }
+        if received > told.received {
+            added.push((TALLY_FETCHED, "", 0, received - told.received));
+        }
+        if added.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.unix();
+        self.store.add_tallies(now, &added).await?;
+        *told = Told { answers, received };
+        drop(told);
+        self.store.fold_tallies(now).await
     }
 
     pub(super) async fn evict_over_cap(&self) {
@@ -105,7 +138,7 @@ impl House {
         }
         // A file that came twice was counted twice; the database knows.
         if let Ok((_, bytes)) = self.store.blob_totals().await {
-            self.books.bytes.store(bytes, Ordering::Relaxed);
+            self.set_disk_bytes(bytes);
         }
         if self.disk_bytes() <= self.disk_bytes_max {
             return;
@@ -122,12 +155,13 @@ impl House {
         while self.disk_bytes() > target {
             let Ok(oldest) = self.store.oldest_blobs(EVICT_BATCH).await else { return };
             let mut surplus = self.disk_bytes().saturating_sub(target);
-            let mut victims = Vec::new();
+            let (mut victims, mut freed) = (Vec::new(), 0);
             for (digest, size) in oldest {
                 if surplus == 0 {
                     break;
                 }
                 surplus = surplus.saturating_sub(size);
+                freed += size;
                 victims.push(digest);
             }
             if victims.is_empty() || !self.forget_blobs(&victims).await {
@@ -137,8 +171,13 @@ impl House {
             let removed = tokio::task::spawn_blocking(move || {
                 victims.iter().filter(|digest| disk.remove(digest).is_ok()).count()
             });
-            for _ in 0..removed.await.unwrap_or(0) {
+            let removed = removed.await.unwrap_or(0);
+            for _ in 0..removed {
                 self.metrics.happened(Event::FileEvicted);
+            }
+            let evicted = (TALLY_EVICTED, "", removed as u64, freed);
+            if let Err(why) = self.store.add_tallies(self.clock.unix(), &[evicted]).await {
+                self.disk_trouble(&why);
             }
             if self.offline {
                 self.states.rerender_all();
@@ -153,22 +192,28 @@ impl House {
             return false;
         }
         if let Ok((_, bytes)) = self.store.blob_totals().await {
-            self.books.bytes.store(bytes, Ordering::Relaxed);
+            self.set_disk_bytes(bytes);
         }
         true
     }
 
     /// Enters files that lie in the cache but not in the books: left by a crash, or put back from a backup.
     async fn adopt(&self) {
-        let Ok(known) = self.store.blob_digests().await else { return };
-        let known: std::collections::HashSet<_> = known.into_iter().collect();
+        let (Ok(known), Ok(undated)) = (self.store.blob_digests().await, self.store.undated_blobs().await) else {
+            return;
+        };
+        let known: HashSet<_> = known.into_iter().collect();
+        let undated: HashSet<_> = undated.into_iter().collect();
         let disk = Arc::clone(&self.disk);
         let scan = move || {
-            let (mut found, mut strangers) = (std::collections::HashSet::new(), Vec::new());
-            disk.scan(|digest, size| {
+            let (mut found, mut strangers, mut came) = (HashSet::new(), Vec::new(), Vec::new());
+            disk.scan(|digest, size, written| {
                 found.insert(digest);
                 if !known.contains(&digest) {
                     strangers.push((digest, size));
+                }
+                if undated.contains(&digest) || !known.contains(&digest) {
+                    came.push((digest, written));
                 }
                 true
             });
@@ -176,9 +221,9 @@ impl House {
                 .into_iter()
                 .filter(|digest| !found.contains(digest) && !disk.has_on(Shelf::Cache, digest))
                 .collect();
-            (strangers, lost)
+            (strangers, lost, came)
         };
-        let Ok((strangers, lost)) = tokio::task::spawn_blocking(scan).await else { return };
+        let Ok((strangers, lost, came)) = tokio::task::spawn_blocking(scan).await else { return };
         if !lost.is_empty() {
             tracing::warn!(files = lost.len(), "files are gone from the cache directory; they are forgotten");
             self.forget_blobs(&lost).await;
@@ -187,8 +232,13 @@ impl House {
             let bytes: u64 = strangers.iter().map(|(_, size)| size).sum();
             tracing::info!(files = strangers.len(), bytes, "adopted files that were not in the books");
             if let Ok((_, bytes)) = self.store.blob_totals().await {
-                self.books.bytes.store(bytes, Ordering::Relaxed);
+                self.set_disk_bytes(bytes);
             }
+        }
+        if !came.is_empty()
+            && let Err(why) = self.store.name_blobs(&[], &came).await
+        {
+            self.disk_trouble(&why);
         }
         self.tidy.notify_one();
     }
@@ -209,7 +259,7 @@ impl House {
         tokio::spawn(async move {
             // Who is evicting already makes room.
             let Ok(_one) = house.evicting.try_lock() else { return };
-            house.write_uses().await;
+            house.write_books().await;
             house.evict_to(house.disk_bytes().saturating_sub(FREE_ON_FULL_BYTES)).await;
         });
     }
@@ -223,24 +273,6 @@ impl House {
             && self.books.warned.compare_exchange(warned, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             tracing::error!(%why, "the data directory cannot be written; clients are served through, nothing is kept");
-        }
-    }
-}
-
-/// Whether a use is to be noted again; a note from ahead of now comes from a clock that was wrong.
-fn is_due(noted: u64, now: u64) -> bool {
-    now.abs_diff(noted) >= NOTE_EVERY_SECONDS
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn uses_are_noted_once_a_minute_also_after_the_clock_was_set_back() {
-        let now = 1_790_000_000;
-        for (noted, due) in [(0, true), (now - 60, true), (now - 59, false), (now, false), (now + 31_536_000, true)] {
-            assert_eq!(is_due(noted, now), due, "{noted}");
         }
     }
 }

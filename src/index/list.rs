@@ -2,6 +2,7 @@ use super::House;
 use super::body::FileBody;
 use super::catalog::IndexKind;
 use super::errors::IndexError;
+use super::inventory::{LIST_HTML, LIST_JSON};
 use super::mirror::Mirror;
 use crate::cache::{Disk, DiskFile, Failure, Spool};
 use crate::fresh::Decision;
@@ -9,7 +10,7 @@ use crate::http::{Encoding, Format};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName, Sha256};
 use crate::simple::{ListSummary, ListTranscoder};
-use crate::store::{Document, DocumentKey, DocumentKind};
+use crate::store::{BlobName, Document, DocumentKey, DocumentKind};
 use crate::upstream::{ListBody, ListFetch, PageKind, Validators};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -184,9 +185,9 @@ impl House {
         pump.abort();
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kept, summary) = transcoded.map_err(|_| IndexError::Lost)?.map_err(bad)?;
-        for form in [&kept.json, &kept.html] {
+        for (form, name) in [(&kept.json, LIST_JSON), (&kept.html, LIST_HTML)] {
             if let Ok(digest) = Sha256::from_hex(&form.sha256) {
-                self.note_blob(&digest, form.gzip_bytes).await;
+                self.note_blob(&digest, form.gzip_bytes, &BlobName::new(&mirror.name, None, name.to_owned())).await;
             }
         }
         tracing::info!(index = %mirror.name, projects = summary.projects, dropped = summary.dropped, "fetched the list of projects");
@@ -259,6 +260,12 @@ pub(super) fn list_of<'a>(format: Format, names: impl Iterator<Item = &'a str>) 
 
 fn list_key(index: &IndexName) -> DocumentKey {
     DocumentKey { index: index.clone(), kind: DocumentKind::List, name: "".into() }
+}
+
+/// The digests of the files in which a list is kept: JSON, HTML.
+pub(super) fn kept_digests(document: &Document) -> [Option<Sha256>; 2] {
+    let digest = |form: &KeptForm| Sha256::from_hex(&form.sha256).ok();
+    read_kept(document).map_or([None, None], |kept| [digest(&kept.json), digest(&kept.html)])
 }
 
 fn read_kept(document: &Document) -> Option<Kept> {

@@ -3,13 +3,14 @@ use super::body::FileBody;
 use super::catalog::IndexKind;
 use super::errors::{IndexError, failure};
 use super::files::{FileAnswer, FileAsk, FileFacts, KnownFile, answer, choose, chosen, file_error};
+use super::inventory::METADATA_SUFFIX;
 use super::keys::{FileKey, Key, MetadataKey, Place, Value};
 use super::mirror::Mirror;
 use super::wheel::{self, METADATA_BYTES_MAX, Sparse, WheelError};
 use crate::cache::{DiskFile, Failure, Spool};
 use crate::metrics::{Event, Tier};
 use crate::names::{DistKind, Sha256};
-use crate::store::MetadataRow;
+use crate::store::{BlobName, MetadataRow};
 use crate::upstream::{ByteRange, FileStatus};
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
@@ -44,21 +45,23 @@ impl House {
             if let Some(Value::File(known)) = self.memory.get(&held)
                 && let Some(bytes) = &known.bytes
             {
-                self.note_use(&known);
-                return Ok(whole_or_part(&ask, &facts, row.sha256, bytes.clone(), Tier::Memory));
+                self.note_use(known.uses.as_deref());
+                let answer = whole_or_part(&ask, &facts, row.sha256, bytes.clone(), Tier::Memory);
+                return Ok(FileAnswer { uses: known.uses.clone(), ..answer });
             }
             if let Some(bytes) = self.verified_bytes(&row).await {
-                let (known, digest) = (Arc::clone(&facts), Some(row.sha256));
-                let known = KnownFile::new(known, digest, Some(bytes.clone()));
-                self.note_use(&known);
+                let uses = Some(self.uses_of(&row.sha256));
+                self.note_use(uses.as_deref());
+                let known = KnownFile::new(Arc::clone(&facts), Some(row.sha256), Some(bytes.clone()), uses.clone());
                 self.memory.insert(held, Value::File(Arc::new(known)));
-                return Ok(whole_or_part(&ask, &facts, row.sha256, bytes, Tier::Disk));
+                return Ok(FileAnswer { uses, ..whole_or_part(&ask, &facts, row.sha256, bytes, Tier::Disk) });
             }
         }
         let (got, tier) = self.get_metadata(&mirror, &facts).await;
         let (digest, _, bytes) = got?;
         let bytes = bytes.ok_or_else(|| file_error(&facts, Failure::Vanished))?;
-        Ok(whole_or_part(&ask, &facts, digest, bytes, tier))
+        let uses = Some(self.uses_of(&digest));
+        Ok(FileAnswer { uses, ..whole_or_part(&ask, &facts, digest, bytes, tier) })
     }
 
     async fn metadata_row(&self, mirror: &Mirror, facts: &FileFacts) -> Result<Option<MetadataRow>, IndexError> {
@@ -248,7 +251,8 @@ impl House {
             }
             Err(_) => return Err(IndexError::Lost),
         }
-        self.note_blob(&digest, size).await;
+        let name = format!("{}{METADATA_SUFFIX}", facts.filename);
+        self.note_blob(&digest, size, &BlobName::new(&mirror.name, Some(&facts.project), name)).await;
         let row = MetadataRow { filename: facts.filename.to_string(), wheel, sha256: digest, size };
         if let Err(why) = self.store.put_metadata(&mirror.name, &facts.project, &row).await {
             self.disk_trouble(&why);

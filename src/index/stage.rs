@@ -279,7 +279,7 @@ impl House {
         let disk = self.whole_private(&row.sha256, row.size, &row.filename).await?;
         let known = match self.memory.get(&Key::File(ask.file.clone())) {
             Some(Value::File(known)) if known.facts.is_current() && known.digest == Some(row.sha256) => known,
-            _ => Arc::new(KnownFile::new(Arc::clone(&facts), Some(row.sha256), None)),
+            _ => Arc::new(KnownFile::new(Arc::clone(&facts), Some(row.sha256), None, None)),
         };
         // Without a basis nobody would tell the memory of a removal.
         if known.facts.basis.is_some() {
@@ -305,6 +305,7 @@ impl House {
             body,
             tier: Tier::Disk,
             elsewhere: None,
+            uses: None,
         })
     }
 
@@ -355,6 +356,7 @@ impl House {
             body: FileBody::disk(&disk, 0..disk.len),
             tier: Tier::Disk,
             elsewhere: None,
+            uses: None,
         })
     }
 

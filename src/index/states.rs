@@ -172,13 +172,18 @@ impl States {
 
     /// Drops what is known of an index; renderings of it no longer count as current.
     pub fn forget(&self, index: &IndexName) {
+        self.forget_if(|key| key.index == *index);
+    }
+
+    /// The same of some documents.
+    pub fn forget_if(&self, forget: impl Fn(&DocumentKey) -> bool) {
         self.0.lock().retain(|key, state| {
-            let other = key.index != *index;
-            if !other {
+            let forgotten = forget(key);
+            if forgotten {
                 state.lost();
                 state.rerender();
             }
-            other
+            !forgotten
         });
     }
 

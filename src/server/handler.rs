@@ -261,7 +261,10 @@ impl Handler {
         let (facts, metrics) = (request.facts, &self.parts.metrics);
         metrics.requested(reply.status.0, bytes);
         if let Some(tier) = reply.tier {
-            metrics.answered(reply.kind, tier);
+            metrics.answered(reply.kind, tier, bytes);
+        }
+        if let Some(uses) = reply.uses.as_ref().filter(|_| bytes > 0) {
+            uses.served(bytes);
         }
         if !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return;

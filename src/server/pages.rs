@@ -231,7 +231,7 @@ fn page_head(page: &RenderedPage) -> Bytes {
 
 /// `pinned`: the URL names the bytes by their digest or by upstream's own path.
 fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: bool, openness: Openness) -> Reply {
-    let FileAnswer { total, digest, modified, part, body, tier, elsewhere } = answer;
+    let FileAnswer { total, digest, modified, part, body, tier, elsewhere, uses } = answer;
     if let Some(url) = elsewhere {
         return found(url.as_str());
     }
@@ -284,6 +284,7 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: boo
     let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {cache_control}\r\n");
     if !not_modified {
         reply.body = Body::File(Box::new(body));
+        reply.uses = uses;
     }
     reply
 }

@@ -1,7 +1,8 @@
-use crate::index::FileBody;
+use crate::index::{FileBody, Uses};
 use crate::metrics::{Kind, Tier};
 use bytes::Bytes;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// An answer before it is on the wire.
 pub struct Reply {
@@ -15,6 +16,8 @@ pub struct Reply {
     pub body: Body,
     pub kind: Kind,
     pub tier: Option<Tier>,
+    /// Counts what is sent of a file of the cache.
+    pub uses: Option<Arc<Uses>>,
     /// The connection ends with this answer.
     pub close: bool,
 }
@@ -34,7 +37,7 @@ pub struct Status(pub u16);
 impl Reply {
     pub fn new(status: Status, kind: Kind) -> Self {
         let (made, lines) = (Bytes::new(), String::new());
-        Self { status, reason: None, made, lines, body: Body::Empty, kind, tier: None, close: false }
+        Self { status, reason: None, made, lines, body: Body::Empty, kind, tier: None, uses: None, close: false }
     }
 
     /// Adds a line to the head. `value` is made here or checked to be visible ASCII: nothing from outside passes

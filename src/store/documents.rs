@@ -109,6 +109,34 @@ impl Store {
         Ok(transaction.commit().await?)
     }
 
+    /// Forgets documents, in one transaction.
+    pub async fn forget_documents(&self, keys: &[DocumentKey]) -> Result<(), StoreError> {
+        let _turn = self.turn().await?;
+        let mut transaction = self.pool.begin().await?;
+        for key in keys {
+            sqlx::query("DELETE FROM document WHERE index_name = ? AND kind = ? AND name = ?")
+                .bind(key.index.as_str())
+                .bind(key.kind.as_str())
+                .bind(&*key.name)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    /// The keys of all documents that are stored.
+    pub async fn document_keys(&self) -> Result<Vec<DocumentKey>, StoreError> {
+        let rows = sqlx::query("SELECT index_name, kind, name FROM document").fetch_all(&self.pool).await?;
+        let read = |row: &SqliteRow| {
+            let kind: &str = row.try_get(1)?;
+            let kinds = [DocumentKind::Page, DocumentKind::LegacyJson, DocumentKind::List];
+            let kind = kinds.into_iter().find(|known| known.as_str() == kind).ok_or(StoreError::Row("kind"))?;
+            let index = IndexName::parse(row.try_get(0)?).map_err(|_| StoreError::Row("index_name"))?;
+            Ok(DocumentKey { index, kind, name: row.try_get::<&str, _>(2)?.into() })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// The names of the documents of a kind, sorted.
     pub async fn document_names(&self, index: &IndexName, kind: DocumentKind) -> Result<Vec<String>, StoreError> {
         let query = "SELECT name FROM document WHERE index_name = ? AND kind = ? ORDER BY name";

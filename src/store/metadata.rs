@@ -1,4 +1,4 @@
-use super::{Store, StoreError, blobs::digest};
+use super::{BlobName, Store, StoreError, blobs::digest};
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -31,6 +31,17 @@ impl Store {
             .execute(&self.pool)
             .await?;
         Ok(())
+    }
+
+    /// What all metadata that is kept is called: as the wheel that it is of.
+    pub async fn metadata_names(&self) -> Result<Vec<(Sha256, BlobName)>, StoreError> {
+        let query = "SELECT index_name, project, filename, sha256 FROM metadata";
+        let read = |row: &SqliteRow| {
+            let index = IndexName::parse(row.try_get(0)?).map_err(|_| StoreError::Row("index_name"))?;
+            let project = ProjectName::parse(row.try_get(1)?).map_err(|_| StoreError::Row("project"))?;
+            Ok((digest(row.try_get(3)?)?, BlobName { index, project: Some(project), filename: row.try_get(2)? }))
+        };
+        sqlx::query(query).fetch_all(&self.pool).await?.iter().map(read).collect()
     }
 
     /// All metadata that is kept for a project.

@@ -18,7 +18,7 @@ pub(super) struct Layout {
     pub steps: [&'static str; FORMAT as usize],
 }
 
-pub(super) const LAYOUT: Layout = Layout { steps: [TABLES, SCRUB] };
+pub(super) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING] };
 
 /// `document`: what upstream said, one compressed row, written once per change.
 /// `blob`: a file in the cache, its size and last use (Unix seconds): the books of the eviction.
@@ -45,13 +45,25 @@ CREATE TABLE metadata (
 CREATE INDEX metadata_by_digest ON metadata (sha256);
 ";
 
-/// How far the scrub has come: the files of `shelf` up to and with `after` are read in the pass that began then (Unix
-/// seconds), and what it found so far.
-const SCRUB: &str = "
+/// `scrub`: how far the scrub has come. The files of `shelf` up to and with `after` are read in the pass that began then
+/// (Unix seconds), and what it found so far.
+/// `cached`: what a file in the cache is called, when it came (Unix seconds) and how often it was served; files from
+/// before are named when somebody asks. `departed`: what was served of files that are not here any more.
+/// `tally`: what happened in the hour or the day that began then (Unix seconds; 0: long ago).
+const KEEPING: &str = "
 CREATE TABLE scrub (
     one INTEGER PRIMARY KEY CHECK (one = 1), began INTEGER NOT NULL, shelf TEXT NOT NULL, after BLOB,
     files INTEGER NOT NULL, bytes INTEGER NOT NULL, damaged INTEGER NOT NULL, finished INTEGER
 );
+CREATE TABLE cached (
+    sha256 BLOB PRIMARY KEY, index_name TEXT, project TEXT, filename TEXT, fetched INTEGER,
+    uses INTEGER NOT NULL DEFAULT 0, served INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE departed (project TEXT PRIMARY KEY, uses INTEGER NOT NULL, served INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tally (
+    start INTEGER NOT NULL, kind TEXT NOT NULL, tier TEXT NOT NULL, times INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (start, kind, tier)
+) WITHOUT ROWID;
 ";
 
 #[derive(Debug, thiserror::Error)]

@@ -71,7 +71,7 @@ fn the_scan_finds_what_is_there_and_passes_foreign_names() {
     fs::write(root.path().join("files/readme"), b"x").unwrap();
     fs::create_dir(root.path().join("files/zz")).unwrap();
     let mut found = Vec::new();
-    disk.scan(|digest, len| {
+    disk.scan(|digest, len, _| {
         found.push((digest, len));
         true
     });

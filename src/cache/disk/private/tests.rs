@@ -33,7 +33,7 @@ fn names(disk: &Disk, directory: &str) -> Vec<String> {
 
 fn scanned(disk: &Disk) -> (Vec<Sha256>, Vec<Sha256>) {
     let (mut cached, mut private) = (Vec::new(), Vec::new());
-    disk.scan(|digest, _| {
+    disk.scan(|digest, _, _| {
         cached.push(digest);
         true
     });
