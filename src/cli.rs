@@ -15,6 +15,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use token::TokenSubcommands;
 
+/// What was typed cannot be understood (sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
 /// What the program is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -38,7 +41,13 @@ pub struct Options {
 /// Reads the program's own arguments. Prints help, the version or an error, and ends the program, where that is what
 /// the arguments ask for.
 pub fn parse() -> Command {
-    Line::parse().into()
+    match Line::try_parse() {
+        Ok(line) => line.into(),
+        Err(told) => {
+            let _ = told.print();
+            std::process::exit(if told.use_stderr() { EXIT_USAGE.into() } else { 0 })
+        }
+    }
 }
 
 /// Reads arguments, the program's name first. Help and the version come as errors too, which print themselves.
@@ -127,7 +136,7 @@ mod tests {
     fn reads_every_flag() {
         let arguments = "sidewheel serve --config a.toml --listen 127.0.0.1:0 --listen unix:/s --data /d --upstream u \
                          --file-origin o --file-origin p --page-ttl 1m --memory 1GB --disk 2GB --offline \
-                         --log-format json --public-url q --allowed-host h --allowed-host i \
+                         --log-format json --log-file l --public-url q --allowed-host h --allowed-host i \
                          --root-password-file r --user-creation anyone --upload-max 3GB";
         let text = |text: &str| Some(text.to_owned());
         let flags = Flags {
@@ -140,6 +149,7 @@ mod tests {
             disk: text("2GB"),
             offline: true,
             log_format: text("json"),
+            log_file: text("l"),
             public_url: text("q"),
             allowed_hosts: vec!["h".to_owned(), "i".to_owned()],
             root_password_file: text("r"),

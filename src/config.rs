@@ -58,6 +58,12 @@ const UPLOAD_BYTES_DEFAULT: u64 = 1 << 30;
 /// Below this ordinary wheels are refused.
 const UPLOAD_BYTES_MIN: u64 = 1_000_000;
 
+/// Some 200,000 requests; a few such files are kept.
+const LOG_FILE_BYTES_DEFAULT: u64 = 50_000_000;
+
+/// Below this the files that are kept hold less than one busy minute.
+const LOG_FILE_BYTES_MIN: u64 = 100_000;
+
 /// pip and poetry give up after 15 s without a byte: both timeouts together stay within that.
 const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 const PAGE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -83,6 +89,15 @@ pub struct ServerConfig {
     /// `name`, `name:port`, `[v6]` or `[v6]:port`, in lower case.
     pub allowed_hosts: Vec<String>,
     pub log_format: LogFormat,
+    /// Without one the log goes to standard error.
+    pub log_file: Option<LogFileConfig>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFileConfig {
+    pub path: PathBuf,
+    /// Size at which the file is set aside and a new one begun.
+    pub bytes_max: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +170,7 @@ impl Config {
                 public_url: settings.one("public_url", value::base_url)?,
                 allowed_hosts: settings.list("allowed_hosts", value::host)?.unwrap_or_default(),
                 log_format: settings.one("log_format", value::log_format)?.unwrap_or(LogFormat::Human),
+                log_file: log_file(settings, env)?,
             },
             cache: CacheConfig {
                 data,
@@ -189,6 +205,20 @@ impl Config {
 
     pub fn mirror(&self, name: &IndexName) -> Option<&MirrorConfig> {
         self.mirrors.iter().find(|mirror| mirror.name == *name)
+    }
+}
+
+fn log_file(
+    settings: &sources::Settings,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<LogFileConfig>, ConfigError> {
+    let bytes_max = settings.one("log_file_max", |raw| value::size(raw, LOG_FILE_BYTES_MIN))?;
+    match settings.one("log_file", |raw| value::path(raw, env))? {
+        Some(path) => Ok(Some(LogFileConfig { path, bytes_max: bytes_max.unwrap_or(LOG_FILE_BYTES_DEFAULT) })),
+        None if bytes_max.is_some() => {
+            Err(settings.refuse("log_file_max", "there is no log_file that it could be for"))
+        }
+        None => Ok(None),
     }
 }
 

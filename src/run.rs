@@ -3,6 +3,7 @@
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
 mod first;
+mod log;
 mod open;
 #[expect(dead_code, reason = "the commands that show it come next")]
 mod progress;
@@ -11,7 +12,7 @@ mod tokens;
 
 use crate::auth::AuthError;
 use crate::cache::LockError;
-use crate::cli::{Command, Options};
+use crate::cli::{Command, EXIT_USAGE, Options};
 use crate::config::{Config, ConfigError, ENV_CONFIG};
 use crate::http::{HostEntryError, Hosts};
 use crate::index::IndexError;
@@ -24,10 +25,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work.
+/// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work. With 64 and 78
+/// somebody has to change something first; what ends with 69 or 75 may work a moment later. docs/service.md lists them.
 const EXIT_CONFIG: u8 = 78;
-const EXIT_USAGE: u8 = 64;
 const EXIT_UNAVAILABLE: u8 = 69;
+const EXIT_TEMPORARY: u8 = 75;
 
 /// A file that every directory of devpi-server has: the version of its layout.
 const DEVPI_MARK: &str = ".serverversion";
@@ -97,6 +99,7 @@ impl RunError {
             Self::Format(FormatError::Newer { .. } | FormatError::Backup(_) | FormatError::Strange(_))
             | Self::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
+            Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             _ => EXIT_UNAVAILABLE,
         }
     }

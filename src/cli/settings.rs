@@ -36,6 +36,9 @@ pub(super) struct Settings {
     /// Write logs for people or for programs: human (the default) or json
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Write the log to this file instead of standard error; it is kept small, and opened anew on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
     /// The URL at which clients reach this server through a proxy
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
@@ -68,6 +71,7 @@ impl From<Settings> for Options {
             disk,
             offline,
             log_format,
+            log_file,
             public_url,
             allowed_hosts,
             root_password_file,
@@ -85,6 +89,7 @@ impl From<Settings> for Options {
             disk,
             offline,
             log_format,
+            log_file,
             public_url,
             allowed_hosts,
             root_password_file,

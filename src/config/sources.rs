@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// The keys of the file's top level; each is also an environment variable. `true`: a list.
-pub(super) const KEYS: [(&str, bool); 19] = [
+pub(super) const KEYS: [(&str, bool); 21] = [
     ("allowed_hosts", true),
     ("data", false),
     ("disk", false),
     ("file_origins", true),
     ("listen", true),
+    ("log_file", false),
+    ("log_file_max", false),
     ("log_format", false),
     ("memory", false),
     ("metadata", false),
@@ -49,6 +51,7 @@ pub struct Flags {
     pub disk: Option<String>,
     pub offline: bool,
     pub log_format: Option<String>,
+    pub log_file: Option<String>,
     pub public_url: Option<String>,
     pub allowed_hosts: Vec<String>,
     pub root_password_file: Option<String>,
@@ -202,6 +205,7 @@ impl Sources {
             disk,
             offline,
             log_format,
+            log_file,
             public_url,
             allowed_hosts,
             root_password_file,
@@ -227,6 +231,7 @@ impl Sources {
             ("memory", "--memory", memory),
             ("disk", "--disk", disk),
             ("log_format", "--log-format", log_format),
+            ("log_file", "--log-file", log_file),
             ("public_url", "--public-url", public_url),
             ("offline", "--offline", &offline),
             ("root_password_file", "--root-password-file", root_password_file),

@@ -23,6 +23,7 @@ fn has_defaults() {
     let config = defaults();
     assert_eq!(config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:3141"]);
     assert_eq!((config.server.public_url.clone(), config.server.log_format), (None, LogFormat::Human));
+    assert_eq!(config.server.log_file, None);
     assert!(config.server.host_names().is_empty());
     assert!(config.cache.data.starts_with("/home/a") && config.cache.data.ends_with("sidewheel"));
     assert_eq!((config.cache.memory_bytes, config.cache.disk_bytes), (268_435_456, 20_000_000_000));
@@ -78,6 +79,7 @@ fn flags_win_over_environment_over_file() {
         disk: Some("3GB".to_owned()),
         offline: true,
         log_format: Some("json".to_owned()),
+        log_file: Some("~/log".to_owned()),
         public_url: Some("https://pypi.example:8443".to_owned()),
         allowed_hosts: list("Wheels.example"),
         root_password_file: Some("~/secret".to_owned()),
@@ -91,6 +93,8 @@ fn flags_win_over_environment_over_file() {
     assert_eq!(config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), ["127.0.0.1:4"]);
     assert_eq!(config.server.host_names(), ["wheels.example", "pypi.example:8443"]);
     assert_eq!(config.server.log_format, LogFormat::Json);
+    let log = LogFileConfig { path: PathBuf::from("/home/a/log"), bytes_max: LOG_FILE_BYTES_DEFAULT };
+    assert_eq!(config.server.log_file, Some(log));
     assert_eq!((config.cache.memory_bytes, config.cache.disk_bytes), (128 << 20, 3_000_000_000));
     assert_eq!(config.cache.data, PathBuf::from("/home/a/d"));
     let mirror = config.mirror(&IndexName::parse("root/pypi").unwrap()).unwrap();
@@ -159,6 +163,8 @@ fn every_error_names_key_place_and_way_out() {
         ("listen = ['127.0.0.1:1', '127.0.0.1:1']".to_owned(), &["listen", "twice"]),
         ("listen = 'wheels:3141'".to_owned(), &["listen", "wheels:3141", "127.0.0.1:3141"]),
         ("log_format = 'xml'".to_owned(), &["log_format", "xml", "human or json"]),
+        ("log_file = '/l'\nlog_file_max = '1kB'".to_owned(), &["log_file_max", "1kB", "at least 100kB"]),
+        ("log_file_max = '1MB'".to_owned(), &["log_file_max", "log_file"]),
         ("offline = 'perhaps'".to_owned(), &["offline", "perhaps", "on or off"]),
         (
             "upstream = 'https://u:hunter2@index.example/'".to_owned(),

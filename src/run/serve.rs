@@ -1,17 +1,16 @@
+use super::log::Log;
 use super::open::{open_data, open_index, public_url};
 use super::{RunError, first, runtime, say};
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_INDEX, Listen, LogFormat};
+use crate::config::{Config, DEFAULT_INDEX, Listen};
 use crate::http::Hosts;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::IndexName;
 use crate::server::{Bound, Handler, HandlerParts, Server, Standing, Timeouts};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// How long running answers may take to end after SIGTERM; launchd kills after 20 seconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -29,20 +28,21 @@ const DESCRIPTORS_MACOS_MAX: u64 = 10_240;
 const PAGE_MAX_AGE_MAX: u64 = 600;
 
 pub(super) fn serve(config: &Config, env: &BTreeMap<String, String>) -> Result<(), RunError> {
-    let _log = start_log(config.server.log_format, env);
+    let log = Log::start(&config.server, env);
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
     let runtime = runtime()?;
-    runtime.block_on(serve_until_told(config))?;
+    runtime.block_on(serve_until_told(config, &log))?;
     // Running answers had their time; what is left is cut, so that its client sees it.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
 }
 
-async fn serve_until_told(config: &Config) -> Result<(), RunError> {
+async fn serve_until_told(config: &Config, log: &Log) -> Result<(), RunError> {
     // Deaf to signals for no moment: what comes while we start stops us when we have started.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    log.heed_hangups()?;
     let (server, index) = start(config).await?;
     announce(config, &server, &index).await;
     tokio::select! {
@@ -129,22 +129,6 @@ fn highest_taken(soft: Option<u64>, hard: Option<u64>, mut set: impl FnMut(Optio
     let modest = Some(hard.map_or(DESCRIPTORS_MACOS_MAX, |hard| hard.min(DESCRIPTORS_MACOS_MAX)));
     let higher = |wanted: &Option<u64>| soft.is_some_and(|soft| wanted.is_none_or(|wanted| wanted > soft));
     [hard, modest].into_iter().filter(higher).find(|wanted| set(*wanted)).unwrap_or(soft)
-}
-
-/// The log goes to standard error through a thread of its own: a full disk or a closed pipe there holds up no request.
-fn start_log(format: LogFormat, env: &BTreeMap<String, String>) -> tracing_appender::non_blocking::WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    let told = env.get("RUST_LOG").filter(|told| !told.is_empty()).map_or("info", String::as_str);
-    let filter = EnvFilter::try_new(told).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let started = match format {
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-        LogFormat::Human => log.with_ansi(false).try_init(),
-    };
-    if let Err(why) = started {
-        let _ = writeln!(io::stderr(), "sidewheel: no log: {why}");
-    }
-    guard
 }
 
 #[cfg(test)]
