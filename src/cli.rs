@@ -29,6 +29,8 @@ pub enum Command {
     Init(Options),
     /// Make, list or take back tokens.
     Token(Options, TokenCommand),
+    /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
+    Status(Options, bool),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +83,14 @@ enum Subcommands {
         #[command(subcommand)]
         command: TokenSubcommands,
     },
+    /// Say which server runs on the data directory and whether it is ready; fails when none is
+    Status {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Which data directory is meant.
@@ -101,6 +111,7 @@ impl From<Line> for Command {
             Subcommands::Check(settings) => Self::Check(settings.into()),
             Subcommands::Init(settings) => Self::Init(settings.into()),
             Subcommands::Token { command } => command.into(),
+            Subcommands::Status { place, json } => Self::Status(place.into(), json),
         }
     }
 }
@@ -194,7 +205,8 @@ mod tests {
         };
         assert_eq!(read(line), Command::Token(place.clone(), TokenCommand::Create(token)));
         let revoke = TokenCommand::Revoke { ids: vec!["a".to_owned(), "b".to_owned()] };
-        assert_eq!(read("sidewheel token revoke --data /d a b"), Command::Token(place, revoke));
+        assert_eq!(read("sidewheel token revoke --data /d a b"), Command::Token(place.clone(), revoke));
+        assert_eq!(read("sidewheel status --data /d --json"), Command::Status(place, true));
     }
 
     #[test]

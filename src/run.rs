@@ -8,6 +8,7 @@ mod open;
 #[expect(dead_code, reason = "the commands that show it come next")]
 mod progress;
 mod serve;
+mod status;
 mod tokens;
 
 use crate::auth::AuthError;
@@ -18,6 +19,7 @@ use crate::http::{HostEntryError, Hosts};
 use crate::index::IndexError;
 use crate::names::IndexNameError;
 use crate::server::ListenError;
+use crate::server::control::ControlError;
 use crate::store::{FormatError, StoreError};
 use crate::upstream::{ClientError, OriginError};
 use std::collections::BTreeMap;
@@ -61,6 +63,10 @@ enum RunError {
     #[error("{0}")]
     Auth(#[from] AuthError),
     #[error("{0}")]
+    Control(#[from] ControlError),
+    #[error("{0}")]
+    NotReady(String),
+    #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -88,6 +94,10 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
         Command::Token(options, command) => {
             let config = load(&options, env)?;
             runtime()?.block_on(tokens::tokens(&config, command))
+        }
+        Command::Status(options, json) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(status::status(&config, json))
         }
     }
 }

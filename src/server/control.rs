@@ -57,6 +57,9 @@ pub struct Status {
     /// Files in the cache, and their bytes.
     pub cached_files: u64,
     pub cached_bytes: u64,
+    /// What keeps it from serving as it should, as a sentence: none when it is ready.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]

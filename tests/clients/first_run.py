@@ -21,11 +21,13 @@ ENV_FILE = "SIDEWHEEL_ROOT_PASSWORD_FILE"
 REVOKED_SECONDS_MAX = 3
 # sysexits.h, as the binary says: what was typed is wrong.
 EXIT_USAGE = 64
+EXIT_UNAVAILABLE = 69
 
 
 def first_run(binary):
     served(binary)
     initialised(binary)
+    standing(binary)
     unreadable(binary)
     tokens(binary)
 
@@ -119,6 +121,23 @@ def initialised(binary):
     require(ran.code != 0 and "panicked" not in ran.text, "init beside a running server: " + ran.told())
     server.stop()
     passed("init without a password makes one, and is refused beside a running server")
+
+
+def standing(binary):
+    data = Path(temp_dir("status")) / "data"
+    for arguments in ((), ("--json",)):
+        ran = command(binary, data, "status", *arguments)
+        require(ran.code == EXIT_UNAVAILABLE and "no server runs" in ran.text, "status of nothing: " + ran.told())
+    require(not data.exists(), "`status` makes a data directory")
+    server = Sidewheel(binary, data)
+    ran = command(binary, data, "status")
+    require(ran.code == 0 and "ready" in ran.text and server.base in ran.text, ran.told())
+    told = json.loads(command(binary, data, "status", "--json").text)
+    require((told["pid"], told["addresses"], told["trouble"]) == (server.process.pid, [server.base], None),
+            "`status --json` says {}".format(told))
+    server.stop()
+    require(command(binary, data, "status").code == EXIT_UNAVAILABLE, "`status` does not see that the server is gone")
+    passed("status says who serves and that it is ready, and fails when nobody does")
 
 
 def unreadable(binary):

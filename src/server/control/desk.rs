@@ -91,6 +91,7 @@ impl Desk {
             format: self.standing.format,
             cached_files,
             cached_bytes,
+            trouble: self.index.ready().await.err().map(|why| why.to_string()),
         }
     }
 }
