@@ -2,14 +2,17 @@
 //!
 //! Enters: the program's arguments. Leaves: a [`Command`]. Must not know: what the settings mean; see `config`.
 
+mod configure;
 mod devpi;
 mod settings;
 mod token;
 
+pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
 use clap::{Args, Parser, Subcommand};
+use configure::{ConfigureWords, EnvWords};
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -31,6 +34,10 @@ pub enum Command {
     Token(Options, TokenCommand),
     /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
     Status(Options, bool),
+    /// Print lines for a shell.
+    Env(Options, EnvOptions),
+    /// Edit the configuration of other tools.
+    Configure(Options, ConfigureOptions),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +98,10 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Print the lines that point a shell's installers and publishers here
+    Env(EnvWords),
+    /// Point uv, pip, poetry, pdm, twine or devpi-client here, in their own configuration
+    Configure(ConfigureWords),
 }
 
 /// Which data directory is meant.
@@ -112,6 +123,8 @@ impl From<Line> for Command {
             Subcommands::Init(settings) => Self::Init(settings.into()),
             Subcommands::Token { command } => command.into(),
             Subcommands::Status { place, json } => Self::Status(place.into(), json),
+            Subcommands::Env(words) => words.into(),
+            Subcommands::Configure(words) => words.into(),
         }
     }
 }
@@ -207,6 +220,26 @@ mod tests {
         let revoke = TokenCommand::Revoke { ids: vec!["a".to_owned(), "b".to_owned()] };
         assert_eq!(read("sidewheel token revoke --data /d a b"), Command::Token(place.clone(), revoke));
         assert_eq!(read("sidewheel status --data /d --json"), Command::Status(place, true));
+    }
+
+    #[test]
+    fn reads_what_tools_are_to_be_pointed_here() {
+        let read = |line: &str| parse_from(line.split_whitespace());
+        let line = "sidewheel configure uv pip --index ada/dev --url http://a.example --user --dry-run --username ada";
+        let options = ConfigureOptions {
+            tools: vec!["uv".to_owned(), "pip".to_owned()],
+            aim: Aim { index: Some("ada/dev".to_owned()), url: Some("http://a.example".to_owned()) },
+            username: Some("ada".to_owned()),
+            project: Some(false),
+            dry_run: true,
+            undo: false,
+            force: false,
+        };
+        assert_eq!(read(line).unwrap(), Command::Configure(Options::default(), options));
+        let options = EnvOptions { aim: Aim::default(), shell: Some("fish".to_owned()), undo: true };
+        assert_eq!(read("sidewheel env --shell fish --undo").unwrap(), Command::Env(Options::default(), options));
+        assert!(read("sidewheel configure").is_err() && read("sidewheel configure conda").is_err());
+        assert!(read("sidewheel configure uv --user --project").is_err());
     }
 
     #[test]

@@ -11,12 +11,14 @@ mod places;
 mod shell;
 mod splice;
 mod tables;
+mod told;
 mod tools;
 
 pub use hide::hidden;
 pub use places::{Machine, Place};
 pub use shell::{Shell, variables};
 pub use splice::{Changed, Splice, undo};
+pub use told::{Role, Told, told, told_by_env};
 pub use tools::{Tool, edit};
 
 use crate::names::IndexName;

@@ -2,6 +2,7 @@
 //!
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
+mod configure;
 mod first;
 mod log;
 mod open;
@@ -99,6 +100,8 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(status::status(&config, json))
         }
+        Command::Env(options, wanted) => configure::env(&load(&options, env)?, &wanted, env),
+        Command::Configure(options, wanted) => configure::configure(&load(&options, env)?, &wanted, env),
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn set(draft: &mut Draft, section: &str, key: &str, value: &str) {
             return;
         }
         let before = draft.text.get(lines.start..entry.value).unwrap_or_default().trim_end_matches(['\r', '\n']);
-        let blank = if before.ends_with([' ', '\t']) { "" } else { " " };
+        let blank = if before.ends_with([' ', '\t']) || value.starts_with(end) { "" } else { " " };
         let kept_end = &old[old.trim_end_matches(['\r', '\n']).len()..];
         let new = format!("{before}{blank}{value}{}", if kept_end.is_empty() { "" } else { end });
         return draft.put(spot(), lines, new);
@@ -81,7 +81,8 @@ pub(super) fn set(draft: &mut Draft, section: &str, key: &str, value: &str) {
     };
     // A header may be the last line and have no end.
     let lead = if at > 0 && line_start(&draft.text, at) != at { end } else { "" };
-    draft.put(spot(), at..at, format!("{lead}{key} = {value}{end}"));
+    let blank = if value.starts_with(end) { "" } else { " " };
+    draft.put(spot(), at..at, format!("{lead}{key} ={blank}{value}{end}"));
 }
 
 impl Entry<'_> {

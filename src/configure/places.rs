@@ -30,12 +30,16 @@ impl Machine<'_> {
             (Tool::Poetry | Tool::Pdm, Place::Project) => Ok(vec![self.here.join("pyproject.toml")]),
             (Tool::Pip | Tool::PreCommit, Place::Project) => match self.var("VIRTUAL_ENV") {
                 Some(venv) => Ok(vec![venv.join("pip.conf")]),
-                None => not_here("pip has no settings of a project; activate its virtual environment, or leave out --project"),
+                None => not_here(
+                    "pip has no settings of a project; activate its virtual environment, or leave out --project",
+                ),
             },
             (Tool::Twine | Tool::Devpi, Place::Project) => {
                 not_here("it has no settings of a project; leave out --project")
             }
-            (Tool::Uv, Place::User) => self.one("UV_CONFIG_FILE", || Some(self.xdg()?.join("uv/uv.toml"))).ok_or_else(no_home),
+            (Tool::Uv, Place::User) => {
+                self.one("UV_CONFIG_FILE", || Some(self.xdg()?.join("uv/uv.toml"))).ok_or_else(no_home)
+            }
             (Tool::Pip | Tool::PreCommit, Place::User) => self.pip_user().ok_or_else(no_home),
             (Tool::Poetry, Place::User) => match self.var("POETRY_CONFIG_DIR") {
                 Some(directory) => Ok(vec![directory.join("config.toml")]),
@@ -105,7 +109,8 @@ impl Machine<'_> {
     }
 
     fn pip_user_places(&self) -> Vec<PathBuf> {
-        let library = self.home().filter(|_| self.macos).map(|home| home.join("Library/Application Support/pip/pip.conf"));
+        let library =
+            self.home().filter(|_| self.macos).map(|home| home.join("Library/Application Support/pip/pip.conf"));
         library.into_iter().chain(self.xdg().map(|xdg| xdg.join("pip/pip.conf"))).collect()
     }
 

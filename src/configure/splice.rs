@@ -16,19 +16,36 @@ pub struct Splice {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Spot {
     /// A section's header, while nothing stands below it.
-    IniHeader { section: String },
+    IniHeader {
+        section: String,
+    },
     /// All lines of an entry.
-    IniEntry { section: String, key: String },
+    IniEntry {
+        section: String,
+        key: String,
+    },
     /// A table's header, while nothing stands below it.
-    TomlHeader { path: Vec<Step> },
+    TomlHeader {
+        path: Vec<Step>,
+    },
     /// The line of a key and its value.
-    TomlLine { path: Vec<Step> },
-    TomlValue { path: Vec<Step> },
+    TomlLine {
+        path: Vec<Step>,
+    },
+    TomlValue {
+        path: Vec<Step>,
+    },
     /// One `[[table]]` of a list, with its lines.
-    TomlBlock { path: Vec<Step> },
-    JsonValue { key: String },
+    TomlBlock {
+        path: Vec<Step>,
+    },
+    JsonValue {
+        key: String,
+    },
     /// `"key": value,` with the line break before it.
-    JsonLine { key: String },
+    JsonLine {
+        key: String,
+    },
     /// The whole file.
     Whole,
 }

@@ -113,7 +113,7 @@ pub(super) fn set_element(
     }
     let bytes = draft.text.len();
     let element = Step::Name(name.to_owned());
-    draft.put(Spot::TomlBlock { path: [list, &[element.clone()]].concat() }, bytes..bytes, new);
+    draft.put(Spot::TomlBlock { path: [list, std::slice::from_ref(&element)].concat() }, bytes..bytes, new);
     checked(draft, &at(element, "url"), &url)
 }
 

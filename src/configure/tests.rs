@@ -13,7 +13,8 @@ fn wish(index: &str) -> Wish {
 /// The edited text; undone it is the old one, and a second edit changes nothing.
 fn edited(tool: Tool, place: Place, pyproject: bool, text: &str) -> String {
     let wish = wish(if matches!(tool, Tool::Twine) { "alice/dev" } else { "root/pypi" });
-    let (new, splices) = edit(tool, place, pyproject, text, &wish).unwrap_or_else(|why| panic!("{tool}: {why}\n{text}"));
+    let (new, splices) =
+        edit(tool, place, pyproject, text, &wish).unwrap_or_else(|why| panic!("{tool}: {why}\n{text}"));
     assert_eq!(undo(&new, &splices, false).as_deref(), Ok(text), "{tool}: undone\n{new}");
     let (again, none) = edit(tool, place, pyproject, &new, &wish).unwrap();
     assert_eq!((again.as_str(), none.len()), (new.as_str(), 0), "{tool}: a second time");
@@ -27,7 +28,9 @@ fn pip_is_told_in_global_and_where_a_command_says_otherwise() {
     let user = |text: &str| edited(Tool::Pip, Place::User, false, text);
     assert_eq!(user(""), format!("[global]\nindex-url = {OURS}\n"));
     assert_eq!(
-        user("# mine\n[global]\ntimeout = 5\nindex_url: https://old.example/simple\n  # kept\n[install]\nindex-url=x\n"),
+        user(
+            "# mine\n[global]\ntimeout = 5\nindex_url: https://old.example/simple\n  # kept\n[install]\nindex-url=x\n"
+        ),
         format!("# mine\n[global]\ntimeout = 5\nindex_url: {OURS}\n  # kept\n[install]\nindex-url= {OURS}\n")
     );
     assert_eq!(
@@ -70,7 +73,10 @@ fn poetry_and_pdm_take_a_source_of_the_project_or_the_users_setting() {
     let source = "[[tool.poetry.source]]\nname = \"sidewheel\"";
     assert_eq!(poetry, format!("{pyproject}\n{source}\nurl = \"{OURS}\"\npriority = \"primary\"\n"));
     let pdm = edited(Tool::Pdm, Place::Project, true, pyproject);
-    assert_eq!(pdm, format!("{pyproject}\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"{OURS}\"\nverify_ssl = true\n"));
+    assert_eq!(
+        pdm,
+        format!("{pyproject}\n[[tool.pdm.source]]\nname = \"pypi\"\nurl = \"{OURS}\"\nverify_ssl = true\n")
+    );
     let user = |text: &str| edited(Tool::Pdm, Place::User, false, text);
     assert_eq!(user("check_update = false\n"), format!("check_update = false\n\n[pypi]\nurl = \"{OURS}\"\n"));
     assert_eq!(user("[pypi]\nverify_ssl = true"), format!("[pypi]\nurl = \"{OURS}\"\nverify_ssl = true"));
@@ -85,12 +91,15 @@ fn poetry_and_pdm_take_a_source_of_the_project_or_the_users_setting() {
 fn twine_keeps_what_it_knew_and_is_told_no_password() {
     assert_eq!(
         edited(Tool::Twine, Place::User, false, ""),
-        "[distutils]\nindex-servers = \n    pypi\n    testpypi\n    sidewheel\n\n[sidewheel]\nusername = alice\n\
+        "[distutils]\nindex-servers =\n    pypi\n    testpypi\n    sidewheel\n\n[sidewheel]\nusername = alice\n\
          repository = http://127.0.0.1:3141/alice/dev/\n"
     );
     let known = "[distutils]\nindex-servers =\n    pypi\n    corp\n[corp]\npassword = s\n";
     let new = edited(Tool::Twine, Place::User, false, known);
-    assert!(new.starts_with("[distutils]\nindex-servers = \n    pypi\n    corp\n    sidewheel\n[corp]\npassword = s\n"), "{new}");
+    assert!(
+        new.starts_with("[distutils]\nindex-servers =\n    pypi\n    corp\n    sidewheel\n[corp]\npassword = s\n"),
+        "{new}"
+    );
     let refused = edit(Tool::Twine, Place::User, false, "", &wish("root/pypi"));
     assert!(matches!(refused, Err(EditError::NotHere(_))), "{refused:?}");
 }
@@ -134,7 +143,9 @@ fn undo_leaves_what_was_edited_elsewhere_and_refuses_what_was_edited_here() {
 
 #[test]
 fn what_configparser_does_not_read_is_not_edited() {
-    for (text, line) in [("a = 1\n", 1), ("[a]\n    more", 2), ("[a]\nb = 1\n\nword\n", 4), ("[a]\n  # fine\n  b = 1", 3)] {
+    for (text, line) in
+        [("a = 1\n", 1), ("[a]\n    more", 2), ("[a]\nb = 1\n\nword\n", 4), ("[a]\n  # fine\n  b = 1", 3)]
+    {
         assert_eq!(edit(Tool::Pip, Place::User, false, text, &wish("root/pypi")), Err(EditError::Ini(line)), "{text}");
     }
 }

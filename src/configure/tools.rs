@@ -90,11 +90,7 @@ fn uv(draft: &mut Draft, prefix: &[&str], wish: &Wish) -> Result<(), EditError> 
     if chosen.is_none() && get(&draft.text, &of_old).is_some() {
         tables::set(draft, &under(&[]), "index-url", &wish.simple())?;
     } else {
-        let lines = [
-            ("name", quoted(ENTRY_NAME)),
-            ("url", quoted(&wish.simple())),
-            ("default", "true".to_owned()),
-        ];
+        let lines = [("name", quoted(ENTRY_NAME)), ("url", quoted(&wish.simple())), ("default", "true".to_owned())];
         set_element(draft, &list, wish, chosen, ENTRY_NAME, &lines)?;
         if let (None, Some(place)) = (marked, chosen) {
             let path = [&list[..], &[Step::Place(place), Step::Name("url".to_owned())]].concat();
@@ -114,9 +110,10 @@ fn chosen(text: &str, list: &[Step], wish: &Wish) -> Option<usize> {
         get(text, &[list, &[Step::Place(place), Step::Name(key.to_owned())]].concat()).unwrap_or_default()
     };
     let mut places = 0..count(text, list);
-    places.clone().find(|place| of(*place, "name") == ENTRY_NAME).or_else(|| {
-        places.find(|place| wish.same_index(&of(*place, "url")))
-    })
+    places
+        .clone()
+        .find(|place| of(*place, "name") == ENTRY_NAME)
+        .or_else(|| places.find(|place| wish.same_index(&of(*place, "url"))))
 }
 
 fn pip(draft: &mut Draft, wish: &Wish) {
@@ -133,11 +130,7 @@ fn poetry(draft: &mut Draft, wish: &Wish) -> Result<(), EditError> {
     tables::check(&draft.text)?;
     let list = steps(&["tool", "poetry", "source"]);
     let chosen = chosen(&draft.text, &list, wish);
-    let lines = [
-        ("name", quoted(ENTRY_NAME)),
-        ("url", quoted(&wish.simple())),
-        ("priority", quoted("primary")),
-    ];
+    let lines = [("name", quoted(ENTRY_NAME)), ("url", quoted(&wish.simple())), ("priority", quoted("primary"))];
     set_element(draft, &list, wish, chosen, ENTRY_NAME, &lines)
 }
 
@@ -152,11 +145,7 @@ fn pdm_project(draft: &mut Draft, wish: &Wish) -> Result<(), EditError> {
     let chosen = (0..count(&draft.text, &list))
         .find(|place| named(&draft.text, *place).as_deref() == Some(PLACE_OF_PYPI))
         .or_else(|| chosen(&draft.text, &list, wish));
-    let lines = [
-        ("name", quoted(PLACE_OF_PYPI)),
-        ("url", quoted(&wish.simple())),
-        ("verify_ssl", "true".to_owned()),
-    ];
+    let lines = [("name", quoted(PLACE_OF_PYPI)), ("url", quoted(&wish.simple())), ("verify_ssl", "true".to_owned())];
     set_element(draft, &list, wish, chosen, PLACE_OF_PYPI, &lines)
 }
 

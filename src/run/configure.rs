@@ -144,7 +144,7 @@ impl Job<'_> {
                 None => make_parent(&file)?,
             };
             // Noted first: a change that is not noted could not be taken back.
-            book.put(Record { tool: tool.name().to_owned(), file: file.clone(), created, made, splices });
+            book.put(Record { tool: whose(tool).to_owned(), file: file.clone(), created, made, splices });
             book.write()?;
             write(&file, &new, tool == Tool::Twine)?;
             say(&format!("{tool}: {} points to {}", file.display(), self.target()));
@@ -229,7 +229,10 @@ impl Job<'_> {
             _ => true,
         };
         if self.all && !used {
-            return refuse(format!("it is not used here; name it to have it configured: sidewheel configure {}", self.tool));
+            return refuse(format!(
+                "it is not used here; name it to have it configured: sidewheel configure {}",
+                self.tool
+            ));
         }
         Ok(())
     }
@@ -248,7 +251,7 @@ impl Job<'_> {
 
     /// What wins over a file, and what a tool does not take.
     fn notes(&self, place: Place) {
-        let set = |name: &&str| self.machine.env.get(**name).is_some_and(|value| !value.is_empty());
+        let set = |name: &&str| self.machine.env.get(*name).is_some_and(|value| !value.is_empty());
         let stronger: &[&str] = match self.tool {
             Tool::Uv => &["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_NO_CONFIG"],
             Tool::Pip | Tool::PreCommit => &["PIP_INDEX_URL"],
@@ -265,7 +268,9 @@ impl Job<'_> {
             }
             let url = Url::parse(&self.wish.base).ok().filter(|url| url.scheme() == "http");
             if let Some(host) = url.as_ref().and_then(Url::host_str).filter(|host| !is_loopback(host)) {
-                say(&format!("  note: pip takes no plain http from {host}; use https, or tell it `trusted-host = {host}`"));
+                say(&format!(
+                    "  note: pip takes no plain http from {host}; use https, or tell it `trusted-host = {host}`"
+                ));
             }
         }
     }
@@ -301,10 +306,13 @@ struct Record {
 
 impl Record {
     fn is(&self, tool: Tool) -> bool {
-        // Both edit pip's file.
-        let tool = if tool == Tool::PreCommit { Tool::Pip } else { tool };
-        self.tool == tool.name() || (tool == Tool::Pip && self.tool == Tool::PreCommit.name())
+        self.tool == whose(tool)
     }
+}
+
+/// pre-commit's file is pip's.
+fn whose(tool: Tool) -> &'static str {
+    if tool == Tool::PreCommit { Tool::Pip.name() } else { tool.name() }
 }
 
 impl Book {
@@ -317,7 +325,10 @@ impl Book {
         let records = match text.trim().is_empty() {
             true => Vec::new(),
             false => serde_json::from_str(&text).map_err(|why| {
-                RunError::Usage(format!("{}: {why}; it notes what was changed: mend it or move it away", path.display()))
+                RunError::Usage(format!(
+                    "{}: {why}; it notes what was changed: mend it or move it away",
+                    path.display()
+                ))
             })?,
         };
         Ok(Self { path, records })
@@ -361,7 +372,9 @@ fn read(path: &Path) -> Result<Option<String>, RunError> {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(why) => return Err(failed(why)),
         Ok(facts) if !facts.is_file() => return Err(failed(io::Error::other("it is no file"))),
-        Ok(facts) if facts.len() > FILE_BYTES_MAX => return Err(failed(io::Error::other("it is too large to be settings"))),
+        Ok(facts) if facts.len() > FILE_BYTES_MAX => {
+            return Err(failed(io::Error::other("it is too large to be settings")));
+        }
         Ok(_) => {}
     }
     fs::read_to_string(path).map(Some).map_err(failed)

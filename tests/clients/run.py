@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 import caddy
+import configure
 import details
 import devpi_client
 import disks
@@ -36,6 +37,7 @@ def parts(tools, binary):
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
         "details": lambda: details.details(tools, binary),
         "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
+        "configure": lambda: configure.configure(tools, binary),
         "first-run": lambda: first_run.first_run(binary),
         "devpi": lambda: devpi_client.devpi_client(tools, binary),
         "publish": lambda: publish.publish(tools, binary),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by layer; a room uses only rooms of a lower layer, and those of `SIDEWAYS`.
 const LAYERS: [&[&str]; 6] = [
     &["names", "clock", "metrics"],
-    &["simple", "rules", "http", "fresh", "config"],
+    &["simple", "rules", "http", "fresh", "config", "configure"],
     &["store", "cache", "upstream", "auth"],
     &["index"],
     &["upload", "api", "web", "import"],
