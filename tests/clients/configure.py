@@ -180,7 +180,9 @@ def publishers(tools, at):
         ran = must([tools.program("devpi", DEVPI_CLIENT), "use"], at.env())
         require("{}/root/pypi".format(at.base) in ran.text, "devpi use does not name us:\n" + ran.text)
 
-    current = json.dumps({"index": "http://127.0.0.1:9/root/pypi", "username": "alice"}, indent=2)
+    # As devpi-client writes it; what it learns from us it would note here itself.
+    features = ["push-no-docs", "push-only-docs", "push-register-project", "server-keyvalue-parsing"]
+    current = json.dumps({"features": features, "index": "http://127.0.0.1:9/root/pypi", "username": "alice"}, indent=2)
     at.around(at.home / ".devpi/client/current.json", current, ["devpi"], use)
     passed("twine and devpi-client are pointed here and back; no password is written")
 
