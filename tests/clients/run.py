@@ -23,6 +23,7 @@ import kills
 import live
 import monitoring
 import publish
+import recipes
 import upload_kills
 import wheel
 from processes import Broken, Tally, end_all, require
@@ -45,6 +46,7 @@ def parts(tools, binary):
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "disks": lambda: disks.disks(binary),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
+        "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
         "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
