@@ -8,10 +8,12 @@ mod calls;
 mod disk;
 mod flight;
 mod memory;
+mod pace;
 mod spool;
 
 pub use calls::Calls;
-pub use disk::{Disk, DiskError, DiskFile, LockError, Shelf, Space, TempFile};
+pub use disk::{Disk, DiskError, DiskFile, LockError, Look, ReadThrough, Seen, Shelf, Space, TempFile, read_through};
 pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
 pub use memory::{Memory, Weigh};
+pub use pace::Pace;
 pub use spool::{Spool, SpoolError};

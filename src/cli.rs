@@ -2,15 +2,18 @@
 //!
 //! Enters: the program's arguments. Leaves: a [`Command`]. Must not know: what the settings mean; see `config`.
 
+mod backup;
 mod configure;
 mod devpi;
 mod settings;
 mod token;
 
+pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
+use backup::{BackupArguments, RestoreArguments, VERIFY_CODES, VerifyArguments};
 use clap::{Args, Parser, Subcommand};
 use configure::{ConfigureWords, EnvWords};
 use settings::Settings;
@@ -34,6 +37,12 @@ pub enum Command {
     Token(Options, TokenCommand),
     /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
     Status(Options, bool),
+    /// Take or list backups.
+    Backup(Options, BackupOptions),
+    /// Put a backup back.
+    Restore(Options, RestoreOptions),
+    /// Read everything through.
+    Verify(Options, VerifyOptions),
     /// Print lines for a shell.
     Env(Options, EnvOptions),
     /// Edit the configuration of other tools.
@@ -98,6 +107,13 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Take a backup of everything that cannot be fetched again, also while a server runs
+    Backup(BackupArguments),
+    /// Put a backup back into a new data directory
+    Restore(RestoreArguments),
+    /// Read through all stored files, of a data directory or of a backup, and say what is wrong with them
+    #[command(after_help = VERIFY_CODES)]
+    Verify(VerifyArguments),
     /// Print the lines that point a shell's installers and publishers here
     Env(EnvWords),
     /// Point uv, pip, poetry, pdm, twine or devpi-client here, in their own configuration
@@ -123,6 +139,9 @@ impl From<Line> for Command {
             Subcommands::Init(settings) => Self::Init(settings.into()),
             Subcommands::Token { command } => command.into(),
             Subcommands::Status { place, json } => Self::Status(place.into(), json),
+            Subcommands::Backup(arguments) => arguments.into(),
+            Subcommands::Restore(arguments) => arguments.into(),
+            Subcommands::Verify(arguments) => arguments.into(),
             Subcommands::Env(words) => words.into(),
             Subcommands::Configure(words) => words.into(),
         }

@@ -24,7 +24,7 @@ pub use error::ConfigError;
 pub use mirror::{Credentials, MirrorConfig, PasswordSource};
 pub use secret::Secret;
 pub use sources::Flags;
-pub use value::{Listen, LogFormat, Origin};
+pub use value::{Listen, LogFormat, Origin, size};
 
 /// The prefix of every environment variable that is read; the rest of its name is a key in capitals.
 pub const ENV_PREFIX: &str = "SIDEWHEEL_";

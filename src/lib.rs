@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod backup;
 pub mod cache;
 pub mod cli;
 pub mod clock;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod index;
 pub mod metrics;
 pub mod names;
+pub mod platform;
 pub mod rules;
 pub mod run;
 pub mod server;

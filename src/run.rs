@@ -2,17 +2,18 @@
 //!
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
+mod backup;
 mod configure;
 mod first;
 mod log;
 mod open;
-#[expect(dead_code, reason = "the commands that show it come next")]
 mod progress;
 mod serve;
 mod status;
 mod tokens;
 
 use crate::auth::AuthError;
+use crate::backup::{BackupError, Fault};
 use crate::cache::LockError;
 use crate::cli::{Command, EXIT_USAGE, Options};
 use crate::config::{Config, ConfigError, ENV_CONFIG};
@@ -33,6 +34,9 @@ use std::process::ExitCode;
 const EXIT_CONFIG: u8 = 78;
 const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_TEMPORARY: u8 = 75;
+const EXIT_DAMAGED: u8 = 65;
+const EXIT_MISSING: u8 = 66;
+const EXIT_UNREADABLE: u8 = 74;
 
 /// A file that every directory of devpi-server has: the version of its layout.
 const DEVPI_MARK: &str = ".serverversion";
@@ -68,6 +72,11 @@ enum RunError {
     #[error("{0}")]
     NotReady(String),
     #[error("{0}")]
+    Backup(#[from] BackupError),
+    /// Files are not as they should be: what was said of them, and the worst.
+    #[error("{0}")]
+    Files(String, Fault),
+    #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -92,6 +101,18 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(first::init(&config))
         }
+        Command::Backup(options, wish) => {
+            let (config, file) = (load(&options, env)?, config_file(&options, env));
+            runtime()?.block_on(backup::backup(&config, file, wish))
+        }
+        Command::Restore(options, wish) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(backup::restore(&config, wish))
+        }
+        Command::Verify(options, wish) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(backup::verify(&config, wish))
+        }
         Command::Token(options, command) => {
             let config = load(&options, env)?;
             runtime()?.block_on(tokens::tokens(&config, command))
@@ -109,19 +130,25 @@ impl RunError {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::File { .. } | Self::Origin(_) | Self::Host(_) => EXIT_CONFIG,
-            Self::Format(FormatError::Newer { .. } | FormatError::Backup(_) | FormatError::Strange(_))
+            Self::Format(
+                FormatError::Newer { .. }
+                | FormatError::Backup(_)
+                | FormatError::Restoring(_)
+                | FormatError::Strange(_),
+            )
             | Self::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => EXIT_CONFIG,
             Self::Usage(_) => EXIT_USAGE,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
+            Self::Backup(why) => backup::exit_code(why),
+            Self::Files(_, fault) => backup::exit_code_of(*fault),
             _ => EXIT_UNAVAILABLE,
         }
     }
 }
 
 fn load(options: &Options, env: &BTreeMap<String, String>) -> Result<Config, RunError> {
-    let from_env = || env.get(ENV_CONFIG).filter(|path| !path.is_empty()).map(PathBuf::from);
     let named_text = |path: PathBuf| Ok::<_, RunError>((path.display().to_string(), read(&path)?));
-    let file = options.config.clone().or_else(from_env).map(named_text).transpose()?;
+    let file = config_file(options, env).map(named_text).transpose()?;
     let mut flags = options.flags.clone();
     flags.devpi.file = flags.devpi.configfile(env).map(named_text).transpose()?;
     let config = Config::load(file.as_ref().map(|(name, text)| (&**name, &**text)), env, &flags)?;
@@ -139,6 +166,11 @@ fn refuse_devpis_directory(data: &Path) -> Result<(), RunError> {
         "{data} is devpi-server's own directory; stop devpi-server, take its data over with `sidewheel import devpi \
          --serverdir {data}`, and give another --data, or none"
     )))
+}
+
+fn config_file(options: &Options, env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let from_env = || env.get(ENV_CONFIG).filter(|path| !path.is_empty()).map(PathBuf::from);
+    options.config.clone().or_else(from_env)
 }
 
 fn read(path: &PathBuf) -> Result<String, RunError> {

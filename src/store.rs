@@ -11,17 +11,22 @@ mod format;
 mod metadata;
 mod private;
 mod schema;
+mod scrub;
 mod tallies;
 
 pub use blobs::{BlobName, BlobRow, BlobUse};
 pub use documents::{Document, DocumentKey, DocumentKind};
-pub use format::{FORMAT_FILE, FORMAT_OF_BACKUPS, FormatError, Migrated, check as check_format, migrate, write_format};
+pub use format::{
+    FORMAT_FILE, FORMAT_OF_BACKUPS, FORMAT_OF_RESTORES, FormatError, Migrated, check as check_format, migrate,
+    write_format,
+};
 pub use metadata::MetadataRow;
 pub use private::{
     FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll,
     Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use schema::{FORMAT, StoreError, Trouble};
+pub use scrub::ScrubRow;
 pub use tallies::{DAYS_KEPT, TallyRow};
 
 use schema::LAYOUT;
@@ -81,6 +86,28 @@ impl Store {
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
         LAYOUT.check(&pool).await.map_err(|why| why.at(&path, StoreError::open))?;
         Ok(Self::over(pool))
+    }
+
+    /// Opens the database of a directory that a server may be writing, to read and to copy it.
+    pub async fn beside(data: &Path) -> Result<Self, StoreError> {
+        let path = data.join(STORE_FILE);
+        format::beside(&path).await.map(Self::over).map_err(|why| why.at(&path, StoreError::open))
+    }
+
+    /// Opens a copy that nobody writes, in a directory of its own.
+    pub async fn still(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(STORE_FILE);
+        format::still(&path).await.map(Self::over).map_err(|why| why.at(&path, StoreError::open))
+    }
+
+    /// Writes a consistent copy to a new file, while others read and write.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        format::copy(&self.pool, path).await
+    }
+
+    /// What is wrong inside the database; none: nothing.
+    pub async fn trouble(&self) -> Result<Option<String>, StoreError> {
+        format::trouble(&self.pool).await
     }
 
     /// A database that lives in memory and dies with the handle: for a data directory that cannot be written.

@@ -1,16 +1,21 @@
+mod look;
 mod private;
+mod read;
 mod temp;
 
+pub use look::{Look, Seen};
+pub use read::{ReadThrough, read_through};
 pub use temp::TempFile;
 
 use crate::names::Sha256;
 use parking_lot::Mutex;
 use private::Settled;
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use sha2::Digest;
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +43,7 @@ pub struct Disk {
 }
 
 /// Where a whole file lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Shelf {
     /// It can be fetched again, and may be evicted.
     Cache,
@@ -136,9 +141,6 @@ const PRIVATE: &str = "private";
 /// Damaged files of the cache kept for a look; older ones give way.
 const QUARANTINE_FILES_MAX: usize = 16;
 
-/// Piece in which a file is read to be verified, in bytes: large enough for the disk, small enough for memory.
-const VERIFY_PIECE_BYTES: usize = 256 * 1024;
-
 impl Disk {
     /// Opens (or makes) the directory, takes its lock, and sweeps what an earlier process left half done.
     pub fn open(root: &Path) -> Result<Self, LockError> {
@@ -182,8 +184,7 @@ impl Disk {
 
     /// The whole file on one shelf.
     pub fn get_on(&self, shelf: Shelf, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = match rustix::fs::open(self.path(shelf, digest), flags, Mode::empty()) {
+        let file = match open_file(&self.path(shelf, digest)) {
             Ok(fd) => File::from(fd),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => {
@@ -214,23 +215,12 @@ impl Disk {
     /// verified from now on.
     pub fn verify(&self, digest: &Sha256, file: &DiskFile, mut read: impl FnMut(u64)) -> Result<bool, DiskError> {
         let facts = file.file.metadata().map_err(DiskError::Unreadable)?;
-        let mut hasher = sha2::Sha256::new();
-        let mut piece = vec![0; VERIFY_PIECE_BYTES];
-        let mut at = 0;
-        while at < file.len {
-            let want = piece.len().min((file.len - at) as usize);
-            let Some(buffer) = piece.get_mut(..want) else { break };
-            let got = match file.file.read_at(buffer, at) {
-                Ok(0) => return Ok(false),
-                Ok(got) => got,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(DiskError::Unreadable(error)),
-            };
-            hasher.update(buffer.get(..got).unwrap_or_default());
-            at += got as u64;
-            read(got as u64);
-        }
-        let agrees = Sha256::from_bytes(hasher.finalize().into()) == *digest;
+        let told = |piece: &[u8], _| {
+            read(piece.len() as u64);
+            ControlFlow::Continue(())
+        };
+        let found = read_through(&file.file, file.len, told).map_err(DiskError::Unreadable)?;
+        let agrees = found == ReadThrough::Whole(*digest);
         if agrees {
             self.verified.lock().insert(*digest, Stamp::of(&facts));
         }
@@ -293,9 +283,9 @@ impl Disk {
         scan(&self.root.join("files"), each);
     }
 
-    /// Every whole file of the private shelf, likewise.
-    pub fn scan_private(&self, mut each: impl FnMut(Sha256, u64) -> bool) {
-        scan(&self.root.join(PRIVATE), |digest, size, _| each(digest, size));
+    /// The shelves, for who only reads them through.
+    pub fn look(&self) -> Look {
+        Look::at(&self.root)
     }
 
     /// Moves what is under a digest's name, and is no file, to the quarantine.
@@ -342,18 +332,31 @@ fn path_of(files: &Path, digest: &Sha256) -> PathBuf {
     files.join(front).join(back)
 }
 
+/// Opens what is under a name, unless it is a link; never waits for the other end of a pipe.
+fn open_file(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
 fn scan(shelf: &Path, mut each: impl FnMut(Sha256, u64, u64) -> bool) {
     for directory in fs::read_dir(shelf).into_iter().flatten().flatten() {
-        for entry in fs::read_dir(directory.path()).into_iter().flatten().flatten() {
-            let (front, back) = (directory.file_name(), entry.file_name());
-            let hex = format!("{}{}", front.to_string_lossy(), back.to_string_lossy());
-            let Ok(digest) = Sha256::from_hex(&hex) else { continue };
-            let Ok(facts) = entry.metadata() else { continue };
-            if facts.is_file() && !each(digest, facts.len(), u64::try_from(facts.mtime()).unwrap_or(0)) {
-                return;
-            }
+        if !scan_directory(&directory.path(), &mut each) {
+            return;
         }
     }
+}
+
+/// The files in one directory of a shelf; says whether to go on.
+fn scan_directory(directory: &Path, each: &mut impl FnMut(Sha256, u64, u64) -> bool) -> bool {
+    let front = directory.file_name().unwrap_or_default().to_string_lossy();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(digest) = Sha256::from_hex(&format!("{front}{}", entry.file_name().to_string_lossy())) else { continue };
+        let Ok(facts) = entry.metadata() else { continue };
+        if facts.is_file() && !each(digest, facts.len(), u64::try_from(facts.mtime()).unwrap_or(0)) {
+            return false;
+        }
+    }
+    true
 }
 
 fn remove_file(path: &Path) -> Result<(), DiskError> {

@@ -233,7 +233,7 @@ fn show(duration: Duration) -> String {
 }
 
 /// A size in bytes: `512MB` is 512 000 000, `1GiB` is 1 073 741 824.
-pub(super) fn size(raw: &str, min_bytes: u64) -> Result<u64, String> {
+pub fn size(raw: &str, min_bytes: u64) -> Result<u64, String> {
     let least = match min_bytes {
         mebibytes if mebibytes % (1 << 20) == 0 => format!("{}MiB", mebibytes >> 20),
         bytes => format!("{}kB", bytes / 1_000),

@@ -205,6 +205,12 @@ impl Store {
         Ok((row.try_get::<i64, _>(0)? as u64, row.try_get::<i64, _>(1)? as u64))
     }
 
+    /// The digests and sizes of all files in the cache, in the order of the digests.
+    pub async fn blob_sizes(&self) -> Result<Vec<(Sha256, u64)>, StoreError> {
+        let rows = sqlx::query("SELECT sha256, size FROM blob ORDER BY sha256").fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((digest(row.try_get(0)?)?, row.try_get::<i64, _>(1)? as u64))).collect()
+    }
+
     /// All digests in the cache: the offline pages list only these.
     pub async fn blob_digests(&self) -> Result<Vec<Sha256>, StoreError> {
         let rows: Vec<Vec<u8>> = sqlx::query_scalar("SELECT sha256 FROM blob").fetch_all(&self.pool).await?;

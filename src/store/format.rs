@@ -18,6 +18,9 @@ pub const FORMAT_FILE: &str = "format";
 /// What a backup's own directory says there, so that nobody serves it.
 pub const FORMAT_OF_BACKUPS: &str = "backup";
 
+/// What a directory says there while a backup is put back into it.
+pub const FORMAT_OF_RESTORES: &str = "restoring";
+
 /// Copies of the databases that are kept from migrations to one format; with more, somebody goes back and forth.
 const KEPT_MAX: u32 = 10;
 
@@ -38,6 +41,8 @@ pub enum FormatError {
     Newer { path: PathBuf, found: u32, by: String },
     #[error("{} is a backup, not a data directory; `sidewheel restore` makes one of it", .0.display())]
     Backup(PathBuf),
+    #[error("{} is being restored, or a restore was broken off there; run `sidewheel restore` again", .0.display())]
+    Restoring(PathBuf),
     #[error("{} does not say a format; if it was changed by hand, write the number that it had (this program writes {FORMAT})", .0.display())]
     Strange(PathBuf),
     #[error("the data directory {} has an older format, and before it is brought up its databases are copied: that takes {needed} bytes, and {free} are free; make room", path.display())]
@@ -88,6 +93,7 @@ pub fn check(data: &Path) -> Result<(), FormatError> {
     let mut lines = text.lines();
     match lines.next().map(str::trim) {
         Some(FORMAT_OF_BACKUPS) => Err(FormatError::Backup(data.to_owned())),
+        Some(FORMAT_OF_RESTORES) => Err(FormatError::Restoring(data.to_owned())),
         Some(number) => match number.parse::<u32>() {
             Ok(0) | Err(_) => Err(FormatError::Strange(path)),
             Ok(found) if found > FORMAT => {
@@ -240,6 +246,38 @@ pub(super) async fn copy(pool: &SqlitePool, to: &Path) -> Result<(), StoreError>
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
     sqlx::query("VACUUM INTO ?").bind(to.to_string_lossy().into_owned()).execute(pool).await?;
     made.sync_all().map_err(failed)
+}
+
+/// Opens a database that a server may be writing, to read it: without a wish to write, and never in the belief that
+/// nobody else does. Older formats can be read too.
+pub(super) async fn beside(path: &Path) -> Result<SqlitePool, StoreError> {
+    match reading(path, false).await {
+        // Where its shared memory file cannot be made, nobody can be writing either.
+        Err(StoreError::Sql(_)) => still(path).await,
+        opened => opened,
+    }
+}
+
+/// Opens a database that nobody writes, as in a backup.
+pub(super) async fn still(path: &Path) -> Result<SqlitePool, StoreError> {
+    reading(path, true).await
+}
+
+async fn reading(path: &Path, immutable: bool) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(immutable);
+    let options = options.busy_timeout(LOCK_WAIT);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(LOCK_WAIT).connect_with(options).await?;
+    match user_version(&mut *pool.acquire().await?).await? {
+        found if (1..=i64::from(FORMAT)).contains(&found) => Ok(pool),
+        0 => Err(sqlx::Error::Protocol("there is nothing in it".to_owned()).into()),
+        found => Err(StoreError::Newer { path: path.to_owned(), found }),
+    }
+}
+
+/// Reads a whole database through; what is wrong in it, if anything is.
+pub(super) async fn trouble(pool: &SqlitePool) -> Result<Option<String>, StoreError> {
+    let said: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(pool).await?;
+    Ok((said != "ok").then_some(said))
 }
 
 #[cfg(test)]

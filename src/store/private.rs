@@ -3,6 +3,7 @@
 //! Every method that changes something is one transaction on a disk that has said "written"; a killed process leaves all
 //! of it or nothing. Each but those of tokens counts the serial on, so that a page made at a serial is known to be current.
 
+mod damage;
 mod files;
 mod layout;
 mod people;
@@ -20,7 +21,7 @@ pub use remove::Removed;
 pub use tokens::{LOGINS_PER_USER_MAX, TokenRow};
 pub use yank::{YankOf, Yanked};
 
-use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest};
+use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest, format};
 use crate::names::Sha256;
 pub(super) use layout::LAYOUT;
 use serde_json::{Map, Value};
@@ -81,6 +82,36 @@ impl Private {
         let opened = Self::connect(options).await.map_err(|why| failed(&why))?;
         LAYOUT.check(&opened.pool).await.map_err(|why| why.at(&path, StoreError::open_private))?;
         opened.checked(&path, len).await
+    }
+
+    /// Opens the database of a directory that a server may be writing, to read and to copy it.
+    pub async fn beside(data: &Path) -> Result<Self, StoreError> {
+        let path = data.join(PRIVATE_FILE);
+        let opened = format::beside(&path).await.map_err(|why| why.at(&path, StoreError::open_private));
+        Ok(Self { pool: opened?, watch: None, turns: Turns::default() })
+    }
+
+    /// Opens a copy that nobody writes, in a directory of its own.
+    pub async fn still(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(PRIVATE_FILE);
+        let opened = format::still(&path).await.map_err(|why| why.at(&path, StoreError::open_private));
+        Ok(Self { pool: opened?, watch: None, turns: Turns::default() })
+    }
+
+    /// Writes a consistent copy to a new file, while others read and write.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        format::copy(&self.pool, path).await
+    }
+
+    /// The format that it is written in.
+    pub async fn format(&self) -> Result<u32, StoreError> {
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.pool).await?;
+        u32::try_from(found).map_err(|_| StoreError::Row("format"))
+    }
+
+    /// What is wrong inside the database; none: nothing.
+    pub async fn trouble(&self) -> Result<Option<String>, StoreError> {
+        format::trouble(&self.pool).await
     }
 
     /// A database that lives in memory and dies with the handle: where nothing can be kept, and for tests.

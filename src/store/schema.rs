@@ -117,6 +117,11 @@ impl StoreError {
         }
     }
 
+    /// The database that users' things stand in is not as it should be inside.
+    pub fn damaged(path: &Path, why: String) -> Self {
+        Self::open_private(path, why)
+    }
+
     pub(super) fn open(path: &Path, why: impl ToString) -> Self {
         Self::Open { path: path.to_owned(), why: why.to_string() }
     }

@@ -1,12 +1,13 @@
 //! The private shelf: what lies there is on the disk before anybody is told, and goes only when it is told to.
 
-use super::{Disk, DiskError, DiskFile, PRIVATE, Shelf, Stamp, TempFile, VERIFY_PIECE_BYTES, make_directory};
+use super::{Disk, DiskError, DiskFile, PRIVATE, ReadThrough, Shelf, Stamp, TempFile, make_directory, read_through};
 use crate::names::Sha256;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The directories whose own names are known to be on the disk, in this run.
@@ -129,18 +130,18 @@ impl Disk {
 
     fn copy(&self, digest: &Sha256, from: &DiskFile) -> Result<TempFile, DiskError> {
         let temp = self.create_temp()?;
-        let mut piece = vec![0; VERIFY_PIECE_BYTES];
-        let mut at = 0;
-        while at < from.len {
-            let want = piece.len().min((from.len - at) as usize);
-            let Some(buffer) = piece.get_mut(..want) else { break };
-            from.file.read_exact_at(buffer, at).map_err(DiskError::Unreadable)?;
-            temp.write_at(buffer, at)?;
-            at += want as u64;
-        }
-        let copied = DiskFile { file: temp.file(), verified: false, ..from.clone() };
-        if !self.verify(digest, &copied, |_| {})? {
-            return Err(DiskError::Unwritable(io::Error::other("a copy differs from what was copied")));
+        let mut failed = None;
+        let read = read_through(&from.file, from.len, |piece, at| match temp.write_at(piece, at) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(why) => {
+                failed = Some(why);
+                ControlFlow::Break(())
+            }
+        });
+        match (failed, read.map_err(DiskError::Unreadable)?) {
+            (Some(why), _) => return Err(why),
+            (None, ReadThrough::Whole(found)) if found == *digest => {}
+            _ => return Err(DiskError::Unwritable(io::Error::other("a copy differs from what was copied"))),
         }
         Ok(temp)
     }

@@ -37,7 +37,7 @@ fn scanned(disk: &Disk) -> (Vec<Sha256>, Vec<Sha256>) {
         cached.push(digest);
         true
     });
-    disk.scan_private(|digest, _| {
+    disk.look().scan(Shelf::Private, |digest, _| {
         private.push(digest);
         true
     });
@@ -128,7 +128,7 @@ fn a_file_of_the_cache_becomes_private_and_outlives_its_eviction() {
 fn what_cannot_be_linked_is_copied() {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::open(root.path()).unwrap();
-    let bytes = vec![7; VERIFY_PIECE_BYTES + 1];
+    let bytes = vec![7; 256 * 1024 + 1];
     let digest = put(&disk, Shelf::Cache, &bytes);
     let cached = disk.get(&digest).unwrap().unwrap();
     put(&disk, Shelf::Cache, &bytes);
