@@ -28,7 +28,9 @@ pub const EXIT_USAGE: u8 = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Serve until told to stop.
-    Serve(Options),
+    Serve(Options, Begin),
+    /// Let a running server start its program anew, without a gap.
+    Upgrade(Options),
     /// Read and check the settings, and say what is wrong with them; nothing is opened.
     Check(Options),
     /// Make the data directory and root's password.
@@ -47,6 +49,15 @@ pub enum Command {
     Env(Options, EnvOptions),
     /// Edit the configuration of other tools.
     Configure(Options, ConfigureOptions),
+}
+
+/// How serving begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Begin {
+    #[default]
+    Alone,
+    /// With the sockets of the server that runs on the same data directory, if one does.
+    TakeOver,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,7 +100,15 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Serve until told to stop
-    Serve(Settings),
+    Serve {
+        #[command(flatten)]
+        settings: Settings,
+        /// Take over from the server that runs on the same data directory, without a gap
+        #[arg(long)]
+        take_over: bool,
+    },
+    /// Let the running server start its program anew, and wait until the new one serves
+    Upgrade(Place),
     /// Check the settings and say what is wrong with them, without serving
     Check(Settings),
     /// Make the data directory and set root's password, once
@@ -134,7 +153,11 @@ struct Place {
 impl From<Line> for Command {
     fn from(line: Line) -> Self {
         match line.command {
-            Subcommands::Serve(settings) => Self::Serve(settings.into()),
+            Subcommands::Serve { settings, take_over } => {
+                let begin = if take_over { Begin::TakeOver } else { Begin::Alone };
+                Self::Serve(settings.into(), begin)
+            }
+            Subcommands::Upgrade(place) => Self::Upgrade(place.into()),
             Subcommands::Check(settings) => Self::Check(settings.into()),
             Subcommands::Init(settings) => Self::Init(settings.into()),
             Subcommands::Token { command } => command.into(),
@@ -201,7 +224,7 @@ mod tests {
             devpi: DevpiGiven::default(),
         };
         let options = Options { config: Some(PathBuf::from("a.toml")), flags };
-        assert_eq!(parse_from(arguments.split_whitespace()).unwrap(), Command::Serve(options));
+        assert_eq!(parse_from(arguments.split_whitespace()).unwrap(), Command::Serve(options, Begin::Alone));
         assert_eq!(parse_from(["sidewheel", "check"]).unwrap(), Command::Check(Options::default()));
     }
 
@@ -210,7 +233,7 @@ mod tests {
         for option in &DEVPI_OPTIONS {
             let mut line = vec!["sidewheel".to_owned(), "serve".to_owned(), format!("--{}", option.name)];
             line.extend(option.takes_value.then(|| "1".to_owned()));
-            let Command::Serve(options) = parse_from(&line).unwrap() else { panic!("{line:?}") };
+            let Command::Serve(options, _) = parse_from(&line).unwrap() else { panic!("{line:?}") };
             let values = if option.takes_value { vec!["1".to_owned()] } else { Vec::new() };
             match option.name {
                 "listen" => assert_eq!(options.flags.listen, values),

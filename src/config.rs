@@ -84,6 +84,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// At least one; no two are equal.
     pub listen: Vec<Listen>,
+    /// Whether the settings say where to listen.
+    pub listen_is_chosen: bool,
     /// Where clients reach the server through a proxy; ends in `/`.
     pub public_url: Option<Url>,
     /// `name`, `name:port`, `[v6]` or `[v6]:port`, in lower case.
@@ -163,6 +165,7 @@ impl Config {
         };
         Ok(Self {
             server: ServerConfig {
+                listen_is_chosen: listen.is_some(),
                 listen: match listen {
                     Some(listen) => listen,
                     None => value::listen(LISTEN_DEFAULT, env).map(|listen| vec![listen]).unwrap_or_default(),

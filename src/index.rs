@@ -59,11 +59,13 @@ use crate::clock::Clock;
 use crate::metrics::{Level, Metrics};
 use crate::names::IndexName;
 use crate::rules::UserCreation;
-use crate::store::{DocumentKey, Private, Store};
+use crate::store::{DocumentKey, Private, Store, check_format};
 use crate::upstream::Origin;
 use keys::{FlightKey, Key, MetadataKey, Value};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, Semaphore};
@@ -263,6 +265,24 @@ impl Index {
             + house.refreshes.running()
             + house.renders.running()
             + house.metadata_calls.running()
+    }
+
+    /// The data directory's lock, for a process that takes over.
+    pub fn lock_copy(&self) -> io::Result<Option<OwnedFd>> {
+        Ok(self.0.disk.lock_copy()?.map(OwnedFd::from))
+    }
+
+    /// After a takeover that failed: whether the data directory is still one that this version knows.
+    pub fn take_back(&self) -> bool {
+        self.0.disk.sign_lock();
+        check_format(self.0.disk.root()).is_ok()
+    }
+
+    /// Another process has the data directory: nothing is evicted or tidied here any more, and what runs comes to its
+    /// end.
+    pub fn retire(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+        self.0.disk.leave_lock();
     }
 
     /// Writes down what the books hold in memory and closes the database.

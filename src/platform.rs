@@ -4,6 +4,7 @@
 //! Must not know: what it is done for.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 
 /// Asks the system to forget what it keeps in memory of a part of a file that was read once and is not read again. Where
 /// it cannot, it keeps it.
@@ -18,4 +19,45 @@ pub fn forget_pages(file: &File, at: u64, _len: u64) {
     if at == 0 {
         let _ = rustix::fs::fcntl_nocache(file, true);
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the service manager's listening sockets cannot be taken: {0}")]
+pub struct ActivationError(String);
+
+/// The listening sockets that systemd has bound for this process (sd_listen_fds). To be asked once.
+#[cfg(target_os = "linux")]
+pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
+    let sockets = sd_listen_fds::get().map_err(|why| ActivationError(why.to_string()))?;
+    Ok(sockets.into_iter().map(|(_, socket)| socket.into_std()).collect())
+}
+
+/// The one listening socket that launchd has bound for this job, under the name `Listeners`. To be asked once.
+#[cfg(target_os = "macos")]
+pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
+    use service_binding::{Binding, Error, Listener};
+    let binding = match Binding::try_from("fd://Listeners") {
+        Ok(binding) => binding,
+        Err(Error::DescriptorsMissing) => return Ok(Vec::new()),
+        Err(Error::DescriptorOutOfRange(count)) => {
+            return Err(ActivationError(format!("there are {count}; give `Listeners` one address (SockFamily IPv4)")));
+        }
+        Err(why) => return Err(ActivationError(why.to_string())),
+    };
+    match Listener::try_from(binding).map_err(|why| ActivationError(why.to_string()))? {
+        Listener::Unix(listener) => Ok(vec![listener.into()]),
+        Listener::Tcp(listener) => Ok(vec![listener.into()]),
+        Listener::NamedPipe(_) => Ok(Vec::new()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
+    Ok(Vec::new())
+}
+
+/// Whether launchd started this process as a job: it looks only at the process that it started, and starts another when
+/// that one ends.
+pub fn is_launchds_job(variable: impl Fn(&str) -> Option<String>) -> bool {
+    cfg!(target_os = "macos") && variable("XPC_SERVICE_NAME").is_some_and(|name| !matches!(&*name, "" | "0"))
 }

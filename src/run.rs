@@ -6,11 +6,15 @@ mod backup;
 mod configure;
 mod first;
 mod log;
+mod manager;
 mod open;
 mod progress;
 mod serve;
+mod sockets;
 mod status;
+mod successor;
 mod tokens;
+mod upgrade;
 
 use crate::auth::AuthError;
 use crate::backup::{BackupError, Fault};
@@ -20,8 +24,9 @@ use crate::config::{Config, ConfigError, ENV_CONFIG};
 use crate::http::{HostEntryError, Hosts};
 use crate::index::IndexError;
 use crate::names::IndexNameError;
-use crate::server::ListenError;
+use crate::platform::ActivationError;
 use crate::server::control::ControlError;
+use crate::server::{ListenError, TakeoverError};
 use crate::store::{FormatError, StoreError};
 use crate::upstream::{ClientError, OriginError};
 use std::collections::BTreeMap;
@@ -77,6 +82,10 @@ enum RunError {
     #[error("{0}")]
     Files(String, Fault),
     #[error("{0}")]
+    Activation(#[from] ActivationError),
+    #[error("{0}")]
+    Takeover(#[from] TakeoverError),
+    #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -96,7 +105,11 @@ pub fn run(command: Command, env: &BTreeMap<String, String>) -> ExitCode {
 fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError> {
     match command {
         Command::Check(options) => check(&load(&options, env)?),
-        Command::Serve(options) => serve::serve(&load(&options, env)?, env),
+        Command::Serve(options, begin) => serve::serve(&load(&options, env)?, env, begin),
+        Command::Upgrade(options) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(upgrade::upgrade(&config))
+        }
         Command::Init(options) => {
             let config = load(&options, env)?;
             runtime()?.block_on(first::init(&config))

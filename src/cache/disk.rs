@@ -13,7 +13,7 @@ use private::Settled;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
@@ -39,7 +39,8 @@ pub struct Disk {
     verified: Mutex<HashMap<Sha256, Stamp>>,
     /// Held while the private shelf changes.
     settled: Mutex<Settled>,
-    _lock: File,
+    /// None once another process has it.
+    lock: Mutex<Option<File>>,
 }
 
 /// Where a whole file lies.
@@ -95,7 +96,7 @@ impl DiskError {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    #[error("the data directory {} is in use by process {holder}; stop it, or give another --data", path.display())]
+    #[error("the data directory {} is in use by process {holder}; stop it, give another --data, or let `sidewheel serve --take-over` replace it", path.display())]
     Held { path: PathBuf, holder: String },
     #[error("the data directory {} cannot be opened: {why}; make it writable for this user, or give another --data", path.display())]
     Directory { path: PathBuf, why: io::Error },
@@ -144,6 +145,11 @@ const QUARANTINE_FILES_MAX: usize = 16;
 impl Disk {
     /// Opens (or makes) the directory, takes its lock, and sweeps what an earlier process left half done.
     pub fn open(root: &Path) -> Result<Self, LockError> {
+        Self::open_with(root, None)
+    }
+
+    /// Likewise, under the lock of the process that was here before, if there is one.
+    pub fn open_with(root: &Path, lock: Option<File>) -> Result<Self, LockError> {
         let failed = |why: io::Error| LockError::Directory { path: root.to_owned(), why };
         let space = Space::of(root);
         for part in ["files", "tmp", "quarantine", PRIVATE] {
@@ -153,19 +159,41 @@ impl Disk {
                 _ => {}
             }
         }
-        let lock = take_lock(root)?;
+        let lock = match lock {
+            Some(lock) => lock,
+            None => take_lock(root)?,
+        };
+        sign(&lock);
         if space != Space::ReadOnly {
             for entry in fs::read_dir(root.join("tmp")).map_err(failed)?.flatten() {
-                let _ = fs::remove_file(entry.path());
+                temp::sweep(&entry.path());
             }
         }
         Ok(Self {
             root: root.to_owned(),
-            next_temp: AtomicU64::new(0),
+            // Apart from those of a process that is still finishing beside us.
+            next_temp: AtomicU64::new(u64::from(std::process::id()) << 32),
             verified: Mutex::default(),
             settled: Mutex::default(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
+    }
+
+    /// A second handle on the lock, for the process that takes over: it is held until both are gone.
+    pub fn lock_copy(&self) -> io::Result<Option<File>> {
+        self.lock.lock().as_ref().map(File::try_clone).transpose()
+    }
+
+    /// Writes into the lock again that this process holds it.
+    pub fn sign_lock(&self) {
+        if let Some(lock) = &*self.lock.lock() {
+            sign(lock);
+        }
+    }
+
+    /// Leaves the lock to the process that took over.
+    pub fn leave_lock(&self) {
+        self.lock.lock().take();
     }
 
     pub fn root(&self) -> &Path {
@@ -239,7 +267,9 @@ impl Disk {
             make_directory(&self.root.join("tmp"))?;
             open()
         });
-        Ok(TempFile::new(Arc::new(file.map_err(DiskError::Unwritable)?), path))
+        let file = file.map_err(DiskError::Unwritable)?;
+        temp::claim(&file);
+        Ok(TempFile::new(Arc::new(file), path))
     }
 
     /// Moves `temp` to its final name in the cache and remembers it as verified.
@@ -386,21 +416,25 @@ impl Stamp {
     }
 }
 
-/// The lock is the kernel's (flock), so a crash frees it; the number in it is for people.
+/// Writes who holds the lock, for people.
+fn sign(lock: &File) {
+    let _ = lock.set_len(0);
+    let _ = lock.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
+}
+
+/// The lock is the kernel's (flock), so a crash frees it.
 fn take_lock(root: &Path) -> Result<File, LockError> {
     let failed = |why: io::Error| LockError::Directory { path: root.to_owned(), why };
     let path = root.join("lock");
     let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
     // On a read-only file system an old lock file, or else the directory itself, is locked just as well.
     let open = open.or_else(|why| File::open(&path).or_else(|_| File::open(root)).map_err(|_| why));
-    let mut lock = open.map_err(failed)?;
+    let lock = open.map_err(failed)?;
     if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut holder = String::new();
         let _ = (&lock).take(32).read_to_string(&mut holder);
         return Err(LockError::Held { path: root.to_owned(), holder: holder.trim().to_owned() });
     }
-    let _ = lock.set_len(0);
-    let _ = writeln!(lock, "{}", std::process::id());
     Ok(lock)
 }
 

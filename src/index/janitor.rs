@@ -60,6 +60,9 @@ impl House {
             let _ = tokio::time::timeout(ROUND, wake.notified()).await;
             let Some(house) = weak.upgrade() else { return };
             house.write_books().await;
+            if house.stopping() {
+                return;
+            }
             house.evict_over_cap().await;
         }
     }

@@ -8,13 +8,15 @@ use crate::metrics::Metrics;
 use crate::rules::UserCreation;
 use crate::store::{FORMAT, Migrated, PRIVATE_FILE, Private, Store, StoreError, check_format, migrate};
 use crate::upstream::{Clients, ClientsConfig, Credentials, MirrorSite, Origin, Upstream};
+use std::fs::File;
 use std::path::Path;
 
-pub(super) async fn open_data(config: &Config) -> Result<(Disk, Store, Private), RunError> {
+/// Opens the data directory, under the lock of the process that was here before where one hands it over.
+pub(super) async fn open_data(config: &Config, lock: Option<File>) -> Result<(Disk, Store, Private), RunError> {
     let data = &config.cache.data;
     // First: a backup's directory, or a newer one, is not even locked.
     check_format(data)?;
-    let disk = Disk::open(data)?;
+    let disk = Disk::open_with(data, lock)?;
     bring_up(data).await?;
     let store = open_store(data).await?;
     let private = open_private(data).await?;

@@ -1,19 +1,28 @@
 use super::log::Log;
-use super::open::{open_data, open_index, public_url};
+use super::manager::{News, beat, tell};
+use super::open::{open_data, open_index, public_url, site};
+use super::sockets::listeners;
+use super::successor::Successor;
 use super::{RunError, first, runtime, say};
+use crate::cli::Begin;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_INDEX, Listen};
 use crate::http::Hosts;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::IndexName;
-use crate::server::{Bound, Handler, HandlerParts, Server, Standing, Timeouts};
+use crate::server::{Event, Handler, HandlerParts, Server, Standing, Takeover, Timeouts};
+use crate::store::check_format;
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long running answers may take to end after SIGTERM; launchd kills after 20 seconds.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long answers may go on after another process took over: a large file over a slow line.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// Most connections at the same time; each costs a few KiB while it is idle.
 const CONNECTIONS_MAX: usize = 4096;
@@ -27,39 +36,111 @@ const DESCRIPTORS_MACOS_MAX: u64 = 10_240;
 /// Clients may keep a mirror's page this long, in seconds, at most (standards: PyPI says the same).
 const PAGE_MAX_AGE_MAX: u64 = 600;
 
-pub(super) fn serve(config: &Config, env: &BTreeMap<String, String>) -> Result<(), RunError> {
+pub(super) fn serve(config: &Config, env: &BTreeMap<String, String>, begin: Begin) -> Result<(), RunError> {
     let log = Log::start(&config.server, env);
     for notice in &config.notices {
         tracing::warn!("{notice}");
     }
     let runtime = runtime()?;
-    runtime.block_on(serve_until_told(config, &log))?;
+    runtime.block_on(serve_until_told(config, &log, begin))?;
     // Running answers had their time; what is left is cut, so that its client sees it.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
 }
 
-async fn serve_until_told(config: &Config, log: &Log) -> Result<(), RunError> {
+async fn serve_until_told(config: &Config, log: &Log, begin: Begin) -> Result<(), RunError> {
     // Deaf to signals for no moment: what comes while we start stops us when we have started.
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut ends, mut upgrades) = (Ends::new()?, signal(SignalKind::user_defined2())?);
     log.heed_hangups()?;
-    let (server, index) = start(config).await?;
+    let mut successor = Successor::new();
+    let (mut server, index) = start(config, begin).await?;
     announce(config, &server, &index).await;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let status = format!("serving, version {}", env!("CARGO_PKG_VERSION"));
+    tell(News::Serving(status.clone())).await;
+    tokio::spawn(beat(server.pulse()));
+    loop {
+        tokio::select! {
+            () = ends.asked() => break,
+            _ = upgrades.recv() => successor.start(None),
+            how = successor.ended() => successor.tell(Err(how)),
+            event = server.event() => match event {
+                Event::Upgrade(asked) => successor.start(Some(asked)),
+                Event::Asked => tell(News::HandingOver).await,
+                Event::ServesOn { why } => {
+                    tell(News::Serving(status.clone())).await;
+                    successor.tell(Err(why));
+                }
+                Event::Relieved { by } => {
+                    tell(News::HandedOver(by)).await;
+                    successor.tell(Ok(()));
+                    leave(server, &mut ends).await;
+                    return Ok(());
+                }
+            },
+        }
     }
-    tracing::info!("stopping: running answers have {} seconds", STOP_DEADLINE.as_secs());
-    let finished = server.stop(STOP_DEADLINE).await;
+    tracing::info!("stopping: running answers have {} seconds; a second signal ends them", STOP_DEADLINE.as_secs());
+    tell(News::Stopping).await;
+    let finished = tokio::select! {
+        finished = server.stop(STOP_DEADLINE) => finished,
+        () = ends.asked() => false,
+    };
     tracing::info!(finished, "stopped");
     Ok(())
 }
 
-/// Everything in the order in which it can fail: the data directory, the listeners, then what needs both.
-async fn start(config: &Config) -> Result<(Server, Index), RunError> {
+/// Another process serves: what runs here comes to its end, sooner when somebody asks for it.
+async fn leave(server: Server, ends: &mut Ends) {
+    let ending = server.end(LEAVE_DEADLINE);
+    tokio::pin!(ending);
+    let finished = tokio::select! {
+        finished = &mut ending => finished,
+        () = ends.asked() => tokio::select! {
+            finished = tokio::time::timeout(STOP_DEADLINE, &mut ending) => finished.unwrap_or(false),
+            () = ends.asked() => false,
+        },
+    };
+    tracing::info!(finished, "gone: another process serves");
+}
+
+/// The signals that ask for the end.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Everything in the order in which it can fail: the data directory, the listeners, then what needs both. In a takeover
+/// the data directory comes last: until then the old process serves.
+async fn start(config: &Config, begin: Begin) -> Result<(Server, Index), RunError> {
     let connections_max = raise_descriptors();
-    let (disk, store, private) = open_data(config).await?;
-    let bound = config.server.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
+    let mut takeover = match begin {
+        Begin::Alone => None,
+        Begin::TakeOver => ask_to_take_over(config).await?,
+    };
+    let (bound, (disk, store, private)) = match &mut takeover {
+        None => {
+            let data = open_data(config, None).await?;
+            (listeners(&config.server, None)?, data)
+        }
+        Some(takeover) => {
+            let bound = listeners(&config.server, Some(takeover))?;
+            let lock = takeover.claim().await?;
+            (bound, open_data(config, lock).await?)
+        }
+    };
     let (clock, metrics) = (Clock::system(), Metrics::new());
     let index = open_index(config, disk, store, private, &clock, &metrics).await?;
     first::see_to_root(config, &index).await?;
@@ -77,9 +158,33 @@ async fn start(config: &Config) -> Result<(Server, Index), RunError> {
         connections_max,
         timeouts: Timeouts::default(),
     });
+    if let Some(takeover) = &mut takeover {
+        takeover.ready().await?;
+    }
     let mut server = Server::start(bound, handler);
-    server.open_control(&config.cache.data, standing);
+    server.open_control(&config.cache.data, standing, takeover.as_mut().and_then(Takeover::control));
+    if let Some(takeover) = takeover {
+        takeover.finish().await;
+    }
     Ok((server, index))
+}
+
+/// Asks the server that runs to let us take over, when all that can be known of our settings is known to be good.
+async fn ask_to_take_over(config: &Config) -> Result<Option<Takeover>, RunError> {
+    Hosts::new(&config.server.host_names())?;
+    for mirror in &config.mirrors {
+        site(mirror, config)?;
+    }
+    check_format(&config.cache.data)?;
+    let takeover = Takeover::ask(&config.cache.data).await?;
+    match &takeover {
+        Some(takeover) => {
+            let (version, pid) = takeover.old();
+            tracing::info!(version, pid, "taking over");
+        }
+        None => tracing::info!("no server runs here that could be taken over from; this one begins alone"),
+    }
+    Ok(takeover)
 }
 
 /// Tells a person what runs and what to paste.

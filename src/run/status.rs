@@ -7,7 +7,6 @@ use crate::server::control::{Answer, ControlError, Request, Status, ask};
 /// so that a container's health check and a script need nothing else.
 pub(super) async fn status(config: &Config, json: bool) -> Result<(), RunError> {
     let data = &config.cache.data;
-    #[allow(irrefutable_let_patterns, reason = "other questions have other answers")]
     let Answer::Status(status) = ask(data, &Request::Status).await? else {
         return Err(ControlError::Foreign { data: data.clone() }.into());
     };

@@ -1,4 +1,6 @@
-use super::handler::{Handler, Request};
+use super::control;
+use super::gate::{Entered, Gate, Turn, Writing};
+use super::handler::{Handler, Request, Timeouts};
 use super::incoming::{AWAY, AWAY_BYTES_MAX, Incoming as RequestBody};
 use super::reply::{Body, Reply, Status};
 use super::send::{Cut, Sender};
@@ -8,6 +10,7 @@ use crate::metrics::Kind;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
@@ -36,8 +39,11 @@ impl Peer {
 pub struct Connection<'a, S: ?Sized> {
     stream: &'a mut S,
     handler: &'a Handler,
+    gate: &'a Gate,
+    turn: watch::Receiver<Turn>,
     peer: Peer,
-    stop: watch::Receiver<bool>,
+    /// Whether it ends with its first answer.
+    once: bool,
     buffer: BytesMut,
 }
 
@@ -59,8 +65,14 @@ enum Incoming {
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
-    pub fn new(stream: &'a mut S, handler: &'a Handler, peer: Peer, stop: watch::Receiver<bool>) -> Self {
-        Self { stream, handler, peer, stop, buffer: BytesMut::with_capacity(HEAD_BYTES) }
+    pub fn new(stream: &'a mut S, handler: &'a Handler, gate: &'a Gate, peer: Peer) -> Self {
+        let buffer = BytesMut::with_capacity(HEAD_BYTES);
+        Self { stream, handler, gate, turn: gate.turn(), peer, once: false, buffer }
+    }
+
+    /// A request that another process passed on, some of which was read already.
+    pub fn passed_on(self, buffer: BytesMut) -> Self {
+        Self { once: true, buffer, ..self }
     }
 
     /// Serves until the end of the connection.
@@ -85,7 +97,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             };
             let raw = self.buffer.split_to(bytes).freeze();
             let keep = match check_head(&raw) {
-                Ok(facts) => self.answer(&facts).await,
+                Ok(facts) => {
+                    let writes = !matches!(facts.method, "GET" | "HEAD");
+                    match self.gate.enter(&mut self.turn, writes).await {
+                        Entered::Here(writing) => self.answer(&facts, writing).await,
+                        Entered::Elsewhere(data) => return self.pass_on(&raw, &data).await,
+                        Entered::Closed => {
+                            let why = "a newer version has changed the data directory; start that one to write";
+                            let reply = Reply::error(Status(503), Kind::Other, why, false);
+                            return self.refuse(reply.line("Retry-After", RETRY_AFTER_SECONDS)).await;
+                        }
+                    }
+                }
                 Err(why) => {
                     let reply = Reply::error(Status(why.status()), Kind::Other, &why.to_string(), false);
                     self.refuse(reply).await;
@@ -98,22 +121,25 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         }
     }
 
-    /// Waits for a whole head. Idle connections end when the server stops.
+    /// Waits for a whole head. When the server stops, an idle connection has a moment for a request that is under way;
+    /// when another took over, as long as ever.
     async fn head(&mut self) -> Incoming {
         let mut seen = 0;
         if let Some(found) = self.found(&mut seen) {
             return found;
         }
         if self.buffer.is_empty() {
-            if *self.stop.borrow() {
-                return Incoming::Closed;
-            }
             self.buffer.reserve(HEAD_BYTES);
+            let Timeouts { idle, quiet, .. } = self.handler.timeouts();
+            let stopped = async {
+                let _ = self.turn.wait_for(|turn| *turn == Turn::Last).await;
+                tokio::time::sleep(quiet).await;
+            };
             let read = tokio::select! {
                 biased;
                 read = self.stream.read_buf(&mut self.buffer) => read,
-                _ = self.stop.wait_for(|stop| *stop) => return Incoming::Closed,
-                () = tokio::time::sleep(self.handler.timeouts().idle) => return Incoming::Closed,
+                () = stopped => return Incoming::Closed,
+                () = tokio::time::sleep(idle) => return Incoming::Closed,
             };
             match read {
                 Ok(0) | Err(_) => return Incoming::Closed,
@@ -158,7 +184,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
     }
 
     /// Answers one request; whether the connection goes on.
-    async fn answer(&mut self, facts: &HeadFacts<'_>) -> bool {
+    async fn answer(&mut self, facts: &HeadFacts<'_>, writing: Option<Writing>) -> bool {
         let started = Instant::now();
         let via = self.peer.port.map_or(Via::Unix, |port| Via::Tcp { port });
         let request = Request { facts, via, peer: self.peer };
@@ -176,7 +202,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         // A body that nobody read would be taken for the next request: the connection ends with the answer.
         let finished = body.finished();
         drop(body);
-        let keep = facts.keep_alive && finished && !reply.close && !*self.stop.borrow();
+        drop(writing);
+        let ends = self.once || self.turn.borrow().ends();
+        let keep = facts.keep_alive && finished && !reply.close && !ends;
         let sent = self.send(&mut reply, facts.method == "HEAD", keep, facts.minor_version).await;
         let (bytes, cut) = match sent {
             Ok(bytes) => (bytes, None),
@@ -247,6 +275,39 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             (true, _) => head.put_slice(b"\r\n"),
         }
         head.freeze()
+    }
+
+    /// Carries a request to the server that took over, and its answer back.
+    async fn pass_on(&mut self, head: &[u8], data: &Path) {
+        let mut next = match control::passage(data, self.peer).await {
+            Ok(next) => next,
+            Err(why) => {
+                tracing::error!(%why, "a request cannot be passed on to the server that took over");
+                let reply = Reply::error(Status(503), Kind::Other, "the server was replaced; try again", false);
+                return self.refuse(reply.line("Retry-After", RETRY_AFTER_SECONDS)).await;
+            }
+        };
+        let read_ahead = self.buffer.split();
+        let (mut from_next, mut to_next) = next.split();
+        let (mut from_client, mut to_client) = tokio::io::split(&mut *self.stream);
+        let there = async {
+            to_next.write_all(head).await?;
+            to_next.write_all(&read_ahead).await?;
+            tokio::io::copy(&mut from_client, &mut to_next).await?;
+            // Who has said all may still be waiting for the answer.
+            to_next.shutdown().await
+        };
+        let answered = {
+            let back = tokio::io::copy(&mut from_next, &mut to_client);
+            tokio::pin!(there, back);
+            tokio::select! {
+                answered = &mut back => answered,
+                _ = &mut there => back.await,
+            }
+        };
+        if let Ok(1..) = answered {
+            self.drain(LINGER, LINGER_BYTES_MAX).await;
+        }
     }
 
     /// Answers what was not even a request, and ends the connection.

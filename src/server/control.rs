@@ -6,23 +6,29 @@
 //! [`ANSWER_WAIT`]: what takes longer is begun by one question and asked after by another.
 
 mod desk;
+mod hand_over;
 mod line;
 mod socket;
 
-pub use desk::Standing;
 pub(super) use desk::{Desk, answer};
+pub use desk::{Event, Standing};
+pub(super) use line::{LineError, Lines};
 pub(super) use socket::bind;
 
-use line::{LineError, Lines};
+use super::connection::Peer;
 use serde::{Deserialize, Serialize};
 use socket::Short;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
 /// The socket's name in the data directory.
 pub const CONTROL_FILE: &str = "control.sock";
+
+/// How long an upgrade may take: as long as running writes have to end, and the new process to open everything.
+const UPGRADE_WAIT: Duration = Duration::from_secs(120);
 
 /// How long a question may wait for its answer, on both sides.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
@@ -34,6 +40,25 @@ const ANSWER_WAIT: Duration = Duration::from_secs(60);
 pub enum Request {
     /// Who are you?
     Status,
+    /// Start your program's file anew, and let it take over.
+    Upgrade,
+    /// Let me take over. What follows is a conversation; see `handover.rs`.
+    TakeOver(TakeOver),
+    /// What follows is a request over HTTP, which came to the server that was here before.
+    Pass(Passed),
+}
+
+/// Who wants to take over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeOver {
+    pub version: String,
+}
+
+/// Where a request came from that is passed on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    address: Option<SocketAddr>,
+    port: Option<u16>,
 }
 
 /// What it says.
@@ -41,6 +66,35 @@ pub enum Request {
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Status(Status),
+    /// Another process serves now.
+    Upgraded,
+}
+
+/// What the old server says to the new one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OldSays {
+    /// The descriptors are its listening sockets, the control socket's first.
+    Offer {
+        version: String,
+        pid: u32,
+        /// The names of those that a service manager has bound.
+        lent: Vec<String>,
+    },
+    /// The descriptor is the data directory's lock.
+    Yours,
+    Go,
+    /// It serves on.
+    Refused(String),
+}
+
+/// What the new one says to the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NewSays {
+    Claim,
+    Ready,
+    Serving,
 }
 
 /// Who runs.
@@ -68,7 +122,7 @@ pub enum ControlError {
     NoServer { data: PathBuf },
     #[error("the server of {} belongs to another user; ask as that user", data.display())]
     NotOurs { data: PathBuf },
-    #[error("the server of {} did not answer within {} seconds", data.display(), ANSWER_WAIT.as_secs())]
+    #[error("the server of {} did not answer in time", data.display())]
     Silent { data: PathBuf },
     #[error("the server of {} ended the conversation: {why}", data.display())]
     Broken { data: PathBuf, why: io::Error },
@@ -98,10 +152,18 @@ pub async fn ask(data: &Path, request: &Request) -> Result<Answer, ControlError>
         }
     };
     let silent = || ControlError::Silent { data: data.to_owned() };
-    tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(|_| Err(silent()))
+    tokio::time::timeout(request.patience(), asked).await.unwrap_or_else(|_| Err(silent()))
 }
 
-async fn connect(data: &Path) -> Result<UnixStream, ControlError> {
+/// A way to the server of `data` for a request that it did not accept itself: what is written there is read as HTTP.
+pub(super) async fn passage(data: &Path, peer: Peer) -> Result<UnixStream, ControlError> {
+    let mut lines = Lines::new(connect(data).await?);
+    let passed = Passed { address: peer.address, port: peer.port };
+    lines.write(&Request::Pass(passed)).await.map_err(|why| why.of(data))?;
+    Ok(lines.into_parts().0)
+}
+
+pub(super) async fn connect(data: &Path) -> Result<UnixStream, ControlError> {
     let at = data.to_owned();
     let connected = match Short::of(data) {
         Ok(short) => UnixStream::connect(short.path()).await,
@@ -114,8 +176,17 @@ async fn connect(data: &Path) -> Result<UnixStream, ControlError> {
     })
 }
 
+impl Request {
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Upgrade => UPGRADE_WAIT,
+            _ => ANSWER_WAIT,
+        }
+    }
+}
+
 impl LineError {
-    fn of(self, data: &Path) -> ControlError {
+    pub(super) fn of(self, data: &Path) -> ControlError {
         let data = data.to_owned();
         match self {
             Self::Gone(why) => ControlError::Broken { data, why },

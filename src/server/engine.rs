@@ -2,6 +2,7 @@
 //! writing answers is ours (`connection`), so that a head has one deadline and an answer is one vectored write.
 
 use super::connection::{Connection, Peer};
+use super::gate::Gate;
 use super::handler::Handler;
 use super::listen::Bound;
 use async_trait::async_trait;
@@ -18,8 +19,9 @@ use tokio::task::JoinHandle;
 
 struct App {
     handler: Arc<Handler>,
-    /// Held by every connection: when all are gone, its receiver knows.
-    open: mpsc::Sender<()>,
+    gate: Arc<Gate>,
+    /// Held by every connection, for each holds the app: when all are gone, its receiver knows.
+    _open: mpsc::Sender<()>,
     port: Option<u16>,
 }
 
@@ -27,16 +29,18 @@ struct App {
 pub fn accept(
     bound: Bound,
     handler: Arc<Handler>,
+    gate: Arc<Gate>,
     open: mpsc::Sender<()>,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let name = bound.name().to_owned();
     let port = bound.port();
-    let app = App { handler, open, port };
+    let app = App { handler, gate, _open: open, port };
     let mut service = Service::new(format!("sidewheel {name}"), app);
     let listener = match &bound {
         Bound::Tcp { .. } => ListenerConfig::tcp(&name),
-        Bound::Unix { .. } => ListenerConfig::uds(&name),
+        // Pingora sets a mode again, and means everybody's by default.
+        Bound::Unix { .. } => ListenerConfig::uds(&name).permissions(bound.permissions()),
     };
     service.add_listener(listener);
     // A descriptor under the listener's name is taken instead of binding: so a port of 0, socket activation and a
@@ -48,12 +52,11 @@ pub fn accept(
 
 #[async_trait]
 impl ServerApp for App {
-    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let _open = self.open.clone();
+    async fn process_new(self: &Arc<Self>, mut stream: Stream, _: &ShutdownWatch) -> Option<Stream> {
         let address =
             stream.get_socket_digest().and_then(|digest| digest.peer_addr().and_then(|a| a.as_inet().copied()));
         let peer = Peer { address, port: self.port };
-        Connection::new(&mut stream, &self.handler, peer, shutdown.clone()).serve().await;
+        Connection::new(&mut stream, &self.handler, &self.gate, peer).serve().await;
         stream.shutdown().await;
         None
     }

@@ -50,6 +50,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// After the server was told to stop, for a request that is just arriving on an idle connection.
+    pub quiet: Duration,
     /// While it takes nothing of what it is sent; then the connection is cut.
     pub stalled: Duration,
     /// While all places for bodies are taken; then it is told to come again.
@@ -64,6 +66,8 @@ impl Default for Timeouts {
             // Longer than proxies keep theirs (Caddy: 2 minutes), so that none writes into a connection that is just
             // being closed.
             idle: Duration::from_secs(150),
+            // Whoever asks again and again does so within this time, and is told that the answer is the last.
+            quiet: Duration::from_millis(500),
             // A line that is gone for longer will hardly come back.
             stalled: Duration::from_secs(60),
             // Uploads of a release come one after another; proxies give up after a minute.
@@ -266,7 +270,8 @@ impl Handler {
         if let Some(uses) = reply.uses.as_ref().filter(|_| bytes > 0) {
             uses.served(bytes);
         }
-        if !tracing::enabled!(target: "access", tracing::Level::INFO) {
+        let is_ours = facts.get(Field::UserAgent) == Some(super::pulse::AGENT) && request.peer.is_proxy();
+        if is_ours || !tracing::enabled!(target: "access", tracing::Level::INFO) {
             return;
         }
         let peer = request.peer.address.map(|address| address.ip().to_string());

@@ -1,7 +1,7 @@
 //! The control socket: what commands ask a running server.
 
 use crate::support::house::House;
-use sidewheel::server::control::{Answer, CONTROL_FILE, ControlError, Request, ask};
+use sidewheel::server::control::{Answer, CONTROL_FILE, ControlError, Request, Status, ask};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -19,10 +19,17 @@ async fn say(data: &Path, bytes: &[u8]) -> String {
     answer
 }
 
+async fn status(data: &Path) -> Status {
+    match ask(data, &Request::Status).await.unwrap() {
+        Answer::Status(status) => status,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_running_server_says_who_it_is_and_a_stopped_one_is_known_to_be_gone() {
     let mut house = House::start().await;
-    let Answer::Status(status) = ask(house.data(), &Request::Status).await.unwrap();
+    let status = status(house.data()).await;
     assert_eq!((status.pid, status.version.as_str()), (std::process::id(), env!("CARGO_PKG_VERSION")));
     assert_eq!(status.addresses, [format!("http://{}", house.address)]);
     let mode = std::fs::metadata(house.data().join(CONTROL_FILE)).unwrap().permissions().mode();
@@ -86,8 +93,8 @@ async fn a_long_directory_has_its_socket_too() {
     let data = directory.path().join("d".repeat(150));
     std::fs::create_dir(&data).unwrap();
     let mut server = house.take_server();
-    server.open_control(&data, Standing { started: 0, format: 1 });
-    let Answer::Status(status) = ask(&data, &Request::Status).await.unwrap();
+    server.open_control(&data, Standing { started: 0, format: 1 }, None);
+    let status = status(&data).await;
     assert_eq!(status.pid, std::process::id());
     assert!(server.stop(PATIENCE).await);
     assert!(!data.join(CONTROL_FILE).exists());

@@ -1,5 +1,7 @@
 use super::{DiskError, private};
 use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -68,6 +70,19 @@ impl TempFile {
         rename(path)?;
         self.path = None;
         Ok(facts)
+    }
+}
+
+/// Says for as long as the file is open that somebody writes it. Where locks do not go, nothing is said.
+pub(super) fn claim(file: &File) {
+    let _ = flock(file, FlockOperation::NonBlockingLockShared);
+}
+
+/// Removes a file that an earlier process left, unless that process is still at it.
+pub(super) fn sweep(path: &Path) {
+    let Ok(file) = File::open(path) else { return };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK) {
+        let _ = fs::remove_file(path);
     }
 }
 

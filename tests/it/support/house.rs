@@ -53,7 +53,7 @@ impl Default for Options {
             file_origins: Vec::new(),
             public_url: None,
             connections_max: 512,
-            timeouts: Timeouts::default(),
+            timeouts: Timeouts { quiet: Duration::from_millis(10), ..Timeouts::default() },
             user_creation: UserCreation::RootOnly,
             push_origins: Vec::new(),
             upload_bytes_max: 64 << 20,
@@ -146,7 +146,7 @@ impl House {
             timeouts: options.timeouts,
         });
         let mut server = Server::start(vec![bound], handler);
-        server.open_control(data.path(), Standing { started: NOW, format: 1 });
+        server.open_control(data.path(), Standing { started: NOW, format: 1 }, None);
         let address = server.addresses()[0];
         // reqwest is built without a provider of cryptography; whoever comes first names it.
         let _ = rustls::crypto::ring::default_provider().install_default();
