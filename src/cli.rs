@@ -5,17 +5,20 @@
 mod backup;
 mod configure;
 mod devpi;
+mod export;
 mod settings;
 mod token;
 
 pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
+pub use export::ExportOptions;
 pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
 use backup::{BackupArguments, RestoreArguments, VERIFY_CODES, VerifyArguments};
 use clap::{Args, Parser, Subcommand};
 use configure::{ConfigureWords, EnvWords};
+use export::Export;
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -49,6 +52,8 @@ pub enum Command {
     Env(Options, EnvOptions),
     /// Edit the configuration of other tools.
     Configure(Options, ConfigureOptions),
+    /// Write what devpi-import reads.
+    Export(Options, ExportOptions),
 }
 
 /// How serving begins.
@@ -137,6 +142,8 @@ enum Subcommands {
     Env(EnvWords),
     /// Point uv, pip, poetry, pdm, twine or devpi-client here, in their own configuration
     Configure(ConfigureWords),
+    /// Write users, indexes and releases out, so that devpi can take over
+    Export(Export),
 }
 
 /// Which data directory is meant.
@@ -167,6 +174,7 @@ impl From<Line> for Command {
             Subcommands::Verify(arguments) => arguments.into(),
             Subcommands::Env(words) => words.into(),
             Subcommands::Configure(words) => words.into(),
+            Subcommands::Export(export) => export.into(),
         }
     }
 }
@@ -282,6 +290,16 @@ mod tests {
         assert_eq!(read("sidewheel env --shell fish --undo").unwrap(), Command::Env(Options::default(), options));
         assert!(read("sidewheel configure").is_err() && read("sidewheel configure conda").is_err());
         assert!(read("sidewheel configure uv --user --project").is_err());
+    }
+
+    #[test]
+    fn reads_what_is_exported() {
+        let line = "sidewheel export --data /d --devpi /dump --include-mirrored-files --json";
+        let place = Options { config: None, flags: Flags { data: Some("/d".to_owned()), ..Flags::default() } };
+        let wish = ExportOptions { devpi: PathBuf::from("/dump"), include_mirrored_files: true, json: true };
+        assert_eq!(parse_from(line.split_whitespace()).unwrap(), Command::Export(place, wish));
+        let missing = parse_from(["sidewheel", "export", "--data", "/d"]).map_err(|error| error.kind());
+        assert_eq!(missing, Err(ErrorKind::MissingRequiredArgument));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod backup;
 mod configure;
+mod export;
 mod first;
 mod log;
 mod manager;
@@ -21,6 +22,7 @@ use crate::backup::{BackupError, Fault};
 use crate::cache::LockError;
 use crate::cli::{Command, EXIT_USAGE, Options};
 use crate::config::{Config, ConfigError, ENV_CONFIG};
+use crate::export::ExportError;
 use crate::http::{HostEntryError, Hosts};
 use crate::index::IndexError;
 use crate::names::IndexNameError;
@@ -81,6 +83,7 @@ enum RunError {
     /// Files are not as they should be: what was said of them, and the worst.
     #[error("{0}")]
     Files(String, Fault),
+    Export(#[from] ExportError),
     #[error("{0}")]
     Activation(#[from] ActivationError),
     #[error("{0}")]
@@ -136,6 +139,10 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
         }
         Command::Env(options, wanted) => configure::env(&load(&options, env)?, &wanted, env),
         Command::Configure(options, wanted) => configure::configure(&load(&options, env)?, &wanted, env),
+        Command::Export(options, command) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(export::export(&config, command))
+        }
     }
 }
 
@@ -150,7 +157,7 @@ impl RunError {
                 | FormatError::Strange(_),
             )
             | Self::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => EXIT_CONFIG,
-            Self::Usage(_) => EXIT_USAGE,
+            Self::Usage(_) | Self::Export(ExportError::NotEmpty { .. }) => EXIT_USAGE,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             Self::Backup(why) => backup::exit_code(why),
             Self::Files(_, fault) => backup::exit_code_of(*fault),

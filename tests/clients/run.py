@@ -17,6 +17,7 @@ import configure
 import details
 import devpi_client
 import disks
+import export
 import first_run
 import journeys
 import kills
@@ -47,6 +48,7 @@ def parts(tools, binary):
         "disks": lambda: disks.disks(binary),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
+        "export": lambda: export.export(tools, binary),
         "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["simple", "rules", "http", "fresh", "config", "configure"],
     &["store", "cache", "upstream", "auth"],
     &["index"],
-    &["upload", "api", "web", "import", "backup"],
+    &["upload", "api", "web", "import", "export", "backup"],
     &["server", "service"],
 ];
 
@@ -139,6 +139,7 @@ fn words_stay_in_their_rooms() {
                 "cache",
                 "store",
                 "backup",
+                "export/target.rs",
                 "platform",
                 "server/listen.rs",
                 "server/control/socket.rs",
