@@ -61,3 +61,15 @@ pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
 pub fn is_launchds_job(variable: impl Fn(&str) -> Option<String>) -> bool {
     cfg!(target_os = "macos") && variable("XPC_SERVICE_NAME").is_some_and(|name| !matches!(&*name, "" | "0"))
 }
+
+/// Lets everything reach the disk that was written to a file system. Says whether it did: where there is no such call,
+/// files and directories are to be synced one by one.
+#[cfg(target_os = "linux")]
+pub fn sync_file_system(inside: &File) -> std::io::Result<bool> {
+    Ok(rustix::fs::syncfs(inside).map(|()| true)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn sync_file_system(_inside: &File) -> std::io::Result<bool> {
+    Ok(false)
+}

@@ -1,6 +1,7 @@
 use super::ExportError;
 use crate::cache::{Look, ReadThrough, Seen, Shelf, read_through};
 use crate::names::Sha256;
+use crate::platform;
 use crate::store::PRIVATE_FILE;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,8 +20,9 @@ const SNAPSHOT: &str = ".snapshot";
 /// The directory that is exported into. All methods block.
 pub(super) struct Target {
     root: PathBuf,
-    /// Those whose names must reach the disk before the end.
+    /// What must reach the disk before the end: names in directories, and bytes that were copied.
     directories: BTreeSet<PathBuf>,
+    copies: Vec<PathBuf>,
 }
 
 /// What became of a file.
@@ -41,7 +43,7 @@ impl Target {
             return Err(ExportError::NotEmpty { path: root.to_owned() });
         }
         make(root).and_then(|()| fs::read_dir(root).map(drop)).map_err(ExportError::target(root))?;
-        Ok(Self { root: root.to_owned(), directories: BTreeSet::from([root.to_owned()]) })
+        Ok(Self { root: root.to_owned(), directories: BTreeSet::from([root.to_owned()]), copies: Vec::new() })
     }
 
     pub(super) fn snapshot_directory(&self) -> PathBuf {
@@ -89,7 +91,11 @@ impl Target {
             };
             damaged = Some(match carried {
                 Ok(found) if found == Some(*digest) => {
-                    return Ok(if linked { Placed::Linked } else { Placed::Copied });
+                    if linked {
+                        return Ok(Placed::Linked);
+                    }
+                    self.copies.push(to);
+                    return Ok(Placed::Copied);
                 }
                 Ok(_) => "its bytes are damaged".to_owned(),
                 Err(why) => format!("it cannot be read: {why}"),
@@ -107,10 +113,20 @@ impl Target {
         let mut file = BufWriter::new(file.map_err(ExportError::target(&part))?);
         serde_json::to_writer_pretty(&mut file, index)?;
         file.flush().and_then(|()| file.get_ref().sync_all()).map_err(ExportError::target(&part))?;
-        for directory in &self.directories {
-            sync(directory).map_err(ExportError::target(directory))?;
-        }
+        self.sync()?;
         fs::rename(&part, &whole).and_then(|()| sync(&self.root)).map_err(ExportError::target(&whole))
+    }
+
+    /// Sees to it that files and names are on the disk: at once where that goes, else thousands of times.
+    fn sync(&self) -> Result<(), ExportError> {
+        let whole = File::open(&self.root).and_then(|root| platform::sync_file_system(&root));
+        if whole.map_err(ExportError::target(&self.root))? {
+            return Ok(());
+        }
+        for path in self.copies.iter().chain(&self.directories) {
+            sync(path).map_err(ExportError::target(path))?;
+        }
+        Ok(())
     }
 
     fn drop_snapshot(&self) {
@@ -128,18 +144,18 @@ fn make(directory: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
-/// Copies into a new file that is on the disk afterwards. Trouble with reading is told inside, with writing outside.
+/// Copies into a new file. Trouble with reading is told inside, with writing outside.
 fn copy(from: &File, to: &Path, read: impl FnMut(u64)) -> io::Result<io::Result<Option<Sha256>>> {
     let target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
     let mut trouble = None;
     let found = through(from, |piece, at| target.write_all_at(piece, at).map_err(|why| trouble = Some(why)), read);
     match trouble {
         Some(why) => Err(why),
-        None => target.sync_all().map(|()| found),
+        None => Ok(found),
     }
 }
 
