@@ -83,6 +83,7 @@ enum RunError {
     /// Files are not as they should be: what was said of them, and the worst.
     #[error("{0}")]
     Files(String, Fault),
+    #[error("{0}")]
     Export(#[from] ExportError),
     #[error("{0}")]
     Activation(#[from] ActivationError),
