@@ -52,6 +52,9 @@ const DISK_BYTES_DEFAULT: u64 = 20_000_000_000;
 /// Below this one large wheel evicts everything else.
 pub const DISK_BYTES_MIN: u64 = 1_000_000;
 
+/// Often enough that damage is found while a backup from before it is still there.
+const SCRUB_PERIOD_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+
 /// devpi's limit, and larger than any wheel but those of machine learning.
 const UPLOAD_BYTES_DEFAULT: u64 = 1 << 30;
 
@@ -109,6 +112,8 @@ pub struct CacheConfig {
     pub memory_bytes: u64,
     /// Files of mirrors on disk; uploads do not count.
     pub disk_bytes: u64,
+    /// In which time all stored files are read through; none: never.
+    pub scrub_period: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +186,7 @@ impl Config {
                     .one("memory", |raw| value::size(raw, MEMORY_BYTES_MIN))?
                     .unwrap_or(MEMORY_BYTES_DEFAULT),
                 disk_bytes: settings.one("disk", |raw| value::size(raw, DISK_BYTES_MIN))?.unwrap_or(DISK_BYTES_DEFAULT),
+                scrub_period: settings.one("scrub_period", value::scrub_period)?.unwrap_or(Some(SCRUB_PERIOD_DEFAULT)),
             },
             upstream: UpstreamConfig {
                 offline: settings.one("offline", value::switch)?.unwrap_or(false),

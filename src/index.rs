@@ -28,6 +28,7 @@ mod push;
 mod refresh;
 mod releases;
 mod render;
+mod scrub;
 mod stage;
 mod stage_list;
 pub mod stamps;

@@ -70,6 +70,8 @@ pub enum Event {
     MetadataExtracted,
     MetadataFailed,
     RequestRefused,
+    FileScrubbed,
+    OrphanSwept,
 }
 
 /// Levels, set when the page of metrics is asked for.
@@ -80,6 +82,10 @@ pub enum Level {
     DiskBytes,
     DiskCapacityBytes,
     Flights,
+    /// Files that users own and the disk has lost.
+    PrivateLost,
+    /// When every stored file had last been read through, in Unix seconds; 0: never.
+    ScrubFinished,
 }
 
 impl Metrics {
@@ -246,7 +252,7 @@ impl Tier {
 }
 
 impl Event {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::FileDamaged,
         Self::FileWrong,
         Self::FileEvicted,
@@ -258,6 +264,8 @@ impl Event {
         Self::MetadataExtracted,
         Self::MetadataFailed,
         Self::RequestRefused,
+        Self::FileScrubbed,
+        Self::OrphanSwept,
     ];
 
     fn as_str(self) -> &'static str {
@@ -273,6 +281,8 @@ impl Event {
             Self::MetadataExtracted => "metadata_extracted",
             Self::MetadataFailed => "metadata_failed",
             Self::RequestRefused => "request_refused",
+            Self::FileScrubbed => "file_scrubbed",
+            Self::OrphanSwept => "orphan_swept",
         }
     }
 }
@@ -285,6 +295,8 @@ impl Level {
             Self::DiskBytes => "disk_bytes",
             Self::DiskCapacityBytes => "disk_capacity_bytes",
             Self::Flights => "flights",
+            Self::PrivateLost => "private_lost",
+            Self::ScrubFinished => "scrub_finished",
         }
     }
 }

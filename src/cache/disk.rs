@@ -292,19 +292,29 @@ impl Disk {
         remove_file(&self.path(Shelf::Cache, digest))
     }
 
-    /// Takes a damaged file out of its place, kept for a look: the cache's, if it has one. A private one is read first
-    /// and stays when it is as it should be: nobody's wrong idea of it moves what is owned. Tells whose was taken.
+    /// Takes a damaged file out of its place, kept for a look: the cache's, if it has one, or the private one. Tells whose
+    /// was taken.
     pub fn set_aside(&self, digest: &Sha256) -> Option<Shelf> {
+        let cached = self.path(Shelf::Cache, digest).symlink_metadata().is_ok();
+        let shelf = if cached { Shelf::Cache } else { Shelf::Private };
+        self.set_aside_on(shelf, digest).then_some(shelf)
+    }
+
+    /// Takes a damaged file from one shelf, and says whether it did. A private one is read first and stays when it is as
+    /// it should be: nobody's wrong idea of it moves what is owned.
+    pub fn set_aside_on(&self, shelf: Shelf, digest: &Sha256) -> bool {
         self.verified.lock().remove(digest);
-        if self.path(Shelf::Cache, digest).symlink_metadata().is_ok() {
+        if shelf == Shelf::Cache {
             self.take_cached_away(digest);
-            return Some(Shelf::Cache);
+            return true;
         }
-        let file = self.get_on(Shelf::Private, digest).ok()??;
-        if self.verify(digest, &file, |_| {}).unwrap_or(true) {
-            return None;
+        match self.look().see(Shelf::Private, digest) {
+            Ok(Seen::Odd) => self.take_private_away(digest, None),
+            Ok(Seen::File(file)) if !self.verify(digest, &file, |_| {}).unwrap_or(true) => {
+                self.take_private_away(digest, Some(&file))
+            }
+            _ => false,
         }
-        self.take_private_away(digest, Some(&file)).then_some(Shelf::Private)
     }
 
     /// Every whole file of the cache with its size and when it was written (Unix seconds); `each` returns whether to go

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// The keys of the file's top level; each is also an environment variable. `true`: a list.
-pub(super) const KEYS: [(&str, bool); 21] = [
+pub(super) const KEYS: [(&str, bool); 22] = [
     ("allowed_hosts", true),
     ("data", false),
     ("disk", false),
@@ -25,6 +25,7 @@ pub(super) const KEYS: [(&str, bool); 21] = [
     ("public_url", false),
     ("push_origins", true),
     ("root_password_file", false),
+    ("scrub_period", false),
     ("upload_max", false),
     ("upstream", false),
     ("upstream_connect_timeout", false),

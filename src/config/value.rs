@@ -17,6 +17,11 @@ const PAGE_TTL_MAX: Duration = Duration::from_secs(30 * 86_400);
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 
+/// Bounds of the time in which all stored files are read through: no disk is to be read without end, and what is read
+/// less than once a year tells nothing.
+const SCRUB_PERIOD_MIN: Duration = Duration::from_secs(1);
+const SCRUB_PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
+
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Listen {
@@ -202,6 +207,16 @@ pub(super) fn page_ttl(raw: &str) -> Result<Duration, String> {
     duration(raw, Duration::ZERO, PAGE_TTL_MAX)
 }
 
+/// How long a pass over all stored files takes; none: there is none.
+pub(super) fn scrub_period(raw: &str) -> Result<Option<Duration>, String> {
+    match raw {
+        "0" | "off" => Ok(None),
+        raw => {
+            duration(raw, SCRUB_PERIOD_MIN, SCRUB_PERIOD_MAX).map(Some).map_err(|accepted| accepted + ", or 0 for none")
+        }
+    }
+}
+
 pub(super) fn timeout(raw: &str) -> Result<Duration, String> {
     duration(raw, TIMEOUT_MIN, TIMEOUT_MAX)
 }
@@ -276,6 +291,12 @@ mod tests {
             assert_eq!(page_ttl(raw), Ok(Duration::from_secs(seconds)), "{raw}");
         }
         assert_eq!(timeout("250ms"), Ok(Duration::from_millis(250)));
+        for (raw, period) in [("0", None), ("off", None), ("30d", Some(Duration::from_secs(2_592_000)))] {
+            assert_eq!(scrub_period(raw), Ok(period), "{raw}");
+        }
+        for raw in ["", "0s", "30", "367d"] {
+            assert!(scrub_period(raw).unwrap_err().contains("0 for none"), "{raw}");
+        }
         for raw in ["", "600", "m", "10", "-1s", "1.5h", "10M", "31d", "1 s s", "99999999999999999999d", "1w", "٣s"] {
             assert!(page_ttl(raw).is_err(), "{raw}");
         }

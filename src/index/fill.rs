@@ -116,17 +116,30 @@ impl House {
 
     /// Takes a damaged file out of its place, and what the cache had out of the books.
     pub(super) async fn set_aside(&self, digest: &Sha256) {
-        self.metrics.happened(Event::FileDamaged);
         let (disk, gone) = (Arc::clone(&self.disk), *digest);
-        match tokio::task::spawn_blocking(move || disk.set_aside(&gone)).await {
-            Ok(Some(Shelf::Private)) => {
+        let taken = tokio::task::spawn_blocking(move || disk.set_aside(&gone)).await;
+        self.was_set_aside(digest, taken.ok().flatten()).await;
+    }
+
+    /// The same of one shelf.
+    pub(super) async fn set_aside_on(&self, shelf: Shelf, digest: &Sha256) {
+        let (disk, gone) = (Arc::clone(&self.disk), *digest);
+        let taken = tokio::task::spawn_blocking(move || disk.set_aside_on(shelf, &gone)).await;
+        self.was_set_aside(digest, taken.unwrap_or(false).then_some(shelf)).await;
+    }
+
+    async fn was_set_aside(&self, digest: &Sha256, from: Option<Shelf>) {
+        self.metrics.happened(Event::FileDamaged);
+        match from {
+            Some(Shelf::Private) => {
                 tracing::error!(%digest, "an uploaded file is damaged; it is set aside: restore it from a backup");
+                self.note_loss(digest).await;
             }
-            Ok(Some(Shelf::Cache)) => {
+            Some(Shelf::Cache) => {
                 tracing::error!(%digest, "a file in the cache is damaged; it is set aside and fetched again");
                 self.forget_blobs(&[*digest]).await;
             }
-            Ok(None) | Err(_) => {}
+            None => {}
         }
     }
 

@@ -12,7 +12,7 @@ use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::IndexName;
 use crate::server::{Event, Handler, HandlerParts, Server, Standing, Takeover, Timeouts};
-use crate::store::check_format;
+use crate::store::{FORMAT, check_format};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -144,7 +144,7 @@ async fn start(config: &Config, begin: Begin) -> Result<(Server, Index), RunErro
     let (clock, metrics) = (Clock::system(), Metrics::new());
     let index = open_index(config, disk, store, private, &clock, &metrics).await?;
     first::see_to_root(config, &index).await?;
-    let standing = Standing { started: clock.unix(), format: 1 };
+    let standing = Standing { started: clock.unix(), format: FORMAT };
     let page_ttl = config.mirrors.iter().map(|mirror| mirror.page_ttl.as_secs()).min();
     let handler = Handler::new(HandlerParts {
         index: index.clone(),
@@ -165,6 +165,9 @@ async fn start(config: &Config, begin: Begin) -> Result<(Server, Index), RunErro
     server.open_control(&config.cache.data, standing, takeover.as_mut().and_then(Takeover::control));
     if let Some(takeover) = takeover {
         takeover.finish().await;
+    }
+    if let Some(period) = config.cache.scrub_period {
+        index.scrub_every(period);
     }
     Ok((server, index))
 }

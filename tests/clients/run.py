@@ -12,6 +12,7 @@ import sys
 import traceback
 from pathlib import Path
 
+import backup
 import caddy
 import configure
 import details
@@ -45,6 +46,7 @@ def parts(tools, binary):
         "publish": lambda: publish.publish(tools, binary),
         "kills": lambda: kills.kills(binary),
         "upload-kills": lambda: upload_kills.upload_kills(binary),
+        "backup": lambda: backup.backup(tools, binary),
         "disks": lambda: disks.disks(binary),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),

@@ -1,6 +1,7 @@
 //! The one binary of integration tests.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod backup;
 mod cachetools;
 mod control;
 mod files;

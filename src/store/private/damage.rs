@@ -21,11 +21,17 @@ impl Private {
         rows.iter().map(|bytes| digest(bytes)).collect()
     }
 
-    /// Forgets what is good again.
-    pub async fn mended(&self, sha256: &Sha256) -> Result<(), StoreError> {
+    /// Forgets what is good again, and what no row refers to any more.
+    pub async fn mended(&self, good: &[Sha256]) -> Result<(), StoreError> {
         let mut writing = self.write().await?;
-        let query = sqlx::query("DELETE FROM damage WHERE sha256 = ?").bind(sha256.as_bytes().as_slice());
-        query.execute(writing.sql()).await?;
+        for sha256 in good {
+            let query = sqlx::query("DELETE FROM damage WHERE sha256 = ?").bind(sha256.as_bytes().as_slice());
+            query.execute(writing.sql()).await?;
+        }
+        let query = "DELETE FROM damage
+                     WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = damage.sha256)
+                     AND NOT EXISTS (SELECT 1 FROM file WHERE file.metadata_sha256 = damage.sha256)";
+        sqlx::query(query).execute(writing.sql()).await?;
         writing.commit_unseen().await
     }
 }
