@@ -16,7 +16,7 @@ mod throttle;
 mod tokens;
 mod turns;
 
-pub use passwords::{PASSWORD_BYTES_MAX, is_weaker_than_ours, readable};
+pub use passwords::{PASSWORD_BYTES_MAX, is_password, is_weaker_than_ours, readable};
 pub use remembered::{Claim, Fingerprint, REMEMBERED_MAX};
 pub use throttle::RetryAfter;
 pub use tokens::{NewToken, TokenId, parse_token, random_password, same_hash};

@@ -12,7 +12,10 @@ mod pace;
 mod spool;
 
 pub use calls::Calls;
-pub use disk::{Disk, DiskError, DiskFile, LockError, Look, ReadThrough, Seen, Shelf, Space, TempFile, read_through};
+pub use disk::{
+    Disk, DiskError, DiskFile, ForeignFile, LockError, Look, ReadThrough, Seen, Shelf, Space, TakenIn, TempFile,
+    read_through,
+};
 pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
 pub use memory::{Memory, Weigh};
 pub use pace::Pace;

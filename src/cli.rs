@@ -6,12 +6,14 @@ mod backup;
 mod configure;
 mod devpi;
 mod export;
+mod import;
 mod settings;
 mod token;
 
 pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use export::ExportOptions;
+pub use import::{ImportCommand, ImportFrom, ImportOptions};
 pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
@@ -19,6 +21,7 @@ use backup::{BackupArguments, RestoreArguments, VERIFY_CODES, VerifyArguments};
 use clap::{Args, Parser, Subcommand};
 use configure::{ConfigureWords, EnvWords};
 use export::Export;
+use import::ImportSubcommands;
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -54,6 +57,8 @@ pub enum Command {
     Configure(Options, ConfigureOptions),
     /// Write what devpi-import reads.
     Export(Options, ExportOptions),
+    /// Take over what another server or a directory holds.
+    Import(Options, ImportCommand),
 }
 
 /// How serving begins.
@@ -144,6 +149,11 @@ enum Subcommands {
     Configure(ConfigureWords),
     /// Write users, indexes and releases out, so that devpi can take over
     Export(Export),
+    /// Take over a devpi-server's directory, a devpi export or a directory of wheels
+    Import {
+        #[command(subcommand)]
+        command: ImportSubcommands,
+    },
 }
 
 /// Which data directory is meant.
@@ -175,6 +185,7 @@ impl From<Line> for Command {
             Subcommands::Env(words) => words.into(),
             Subcommands::Configure(words) => words.into(),
             Subcommands::Export(export) => export.into(),
+            Subcommands::Import { command } => command.into(),
         }
     }
 }

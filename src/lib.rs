@@ -11,6 +11,7 @@ pub mod configure;
 pub mod export;
 pub mod fresh;
 pub mod http;
+pub mod import;
 pub mod index;
 pub mod metrics;
 pub mod names;

@@ -6,6 +6,7 @@ mod backup;
 mod configure;
 mod export;
 mod first;
+mod import;
 mod log;
 mod manager;
 mod open;
@@ -24,6 +25,7 @@ use crate::cli::{Command, EXIT_USAGE, Options};
 use crate::config::{Config, ConfigError, ENV_CONFIG};
 use crate::export::ExportError;
 use crate::http::{HostEntryError, Hosts};
+use crate::import::ImportError;
 use crate::index::IndexError;
 use crate::names::IndexNameError;
 use crate::platform::ActivationError;
@@ -39,6 +41,8 @@ use std::process::ExitCode;
 /// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work. With 64 and 78
 /// somebody has to change something first; what ends with 69 or 75 may work a moment later. docs/service.md lists them.
 const EXIT_CONFIG: u8 = 78;
+/// What was given could not be read, or not all of it could be taken.
+const EXIT_DATA: u8 = 65;
 const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_TEMPORARY: u8 = 75;
 const EXIT_DAMAGED: u8 = 65;
@@ -89,6 +93,10 @@ enum RunError {
     Activation(#[from] ActivationError),
     #[error("{0}")]
     Takeover(#[from] TakeoverError),
+    #[error("{0}")]
+    Import(#[from] ImportError),
+    #[error("{0} thing(s) could not be taken; the report names them")]
+    LeftOut(u64),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -144,6 +152,10 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(export::export(&config, command))
         }
+        Command::Import(options, command) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(import::take_over(&config, command))
+        }
     }
 }
 
@@ -158,7 +170,10 @@ impl RunError {
                 | FormatError::Strange(_),
             )
             | Self::Store(StoreError::Newer { .. } | StoreError::Older { .. }) => EXIT_CONFIG,
-            Self::Usage(_) | Self::Export(ExportError::NotEmpty { .. }) => EXIT_USAGE,
+            Self::Usage(_) | Self::Import(ImportError::Target(_)) | Self::Export(ExportError::NotEmpty { .. }) => {
+                EXIT_USAGE
+            }
+            Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             Self::Backup(why) => backup::exit_code(why),
             Self::Files(_, fault) => backup::exit_code_of(*fault),

@@ -5,21 +5,25 @@
 //! a file is addressed by its digest and found without it. The second is the truth, and cannot.
 //! Must not know: HTTP, the bytes of files, what upstream is.
 
+mod addresses;
 mod blobs;
 mod documents;
 mod format;
+mod keyfs;
 mod metadata;
 mod private;
 mod schema;
 mod scrub;
 mod tallies;
 
+pub use addresses::AddressRow;
 pub use blobs::{BlobName, BlobRow, BlobUse};
 pub use documents::{Document, DocumentKey, DocumentKind};
 pub use format::{
     FORMAT_FILE, FORMAT_OF_BACKUPS, FORMAT_OF_RESTORES, FormatError, Migrated, check as check_format, migrate,
     write_format,
 };
+pub use keyfs::{KeyRow, Keyfs};
 pub use metadata::MetadataRow;
 pub use private::{
     FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll,

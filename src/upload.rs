@@ -8,6 +8,7 @@
 //! No archive is unpacked; its directory and its metadata are read in bounded pieces on threads that may block.
 
 mod action;
+mod archive;
 mod check;
 mod digests;
 mod error;
@@ -21,6 +22,7 @@ mod writing;
 mod zips;
 
 pub use action::Action;
+pub use archive::{Archive, read_archive};
 pub use check::{check_docs, check_file, check_submit, check_toxresult};
 pub use error::{Refusal, UploadError};
 pub use form::{Content, FIELDS_BYTES_MAX, Form, Limits, receive};

@@ -54,6 +54,11 @@ pub fn readable(stored: &str) -> Result<(), AuthError> {
     Stored::parse(stored).map(|_| ())
 }
 
+/// Whether a hash that was made elsewhere is that of `password`, for an import: it blocks, and counts no failures.
+pub fn is_password(stored: &str, password: &str) -> bool {
+    Stored::parse(stored).is_ok_and(|stored| stored.agrees(password) == Ok(true))
+}
+
 /// The stored form of a password: some tens of milliseconds of work.
 pub(super) fn hash(password: &str) -> Result<String, AuthError> {
     let salt: [u8; SALT_BYTES] = random::bytes()?;

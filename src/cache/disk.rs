@@ -1,8 +1,10 @@
+mod foreign;
 mod look;
 mod private;
 mod read;
 mod temp;
 
+pub use foreign::{ForeignFile, TakenIn};
 pub use look::{Look, Seen};
 pub use read::{ReadThrough, read_through};
 pub use temp::TempFile;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub const LOGIN_SECONDS: u64 = 36_000;
 
 /// Names that cannot be users: their URLs are aliases of the default index.
-const USERS_RESERVED: [&str; 2] = ["simple", "pypi"];
+pub(super) const USERS_RESERVED: [&str; 2] = ["simple", "pypi"];
 
 /// What tells of a user; everything else that a client sends about one is refused (devpi's `User.public_keys`).
 const FACTS: [&str; 4] = ["custom_data", "description", "email", "title"];
@@ -292,7 +292,7 @@ impl House {
     }
 
     /// Writes a user down and then shows it; the caller holds the lock on changes.
-    async fn put_user(&self, user: UserRow) -> Result<(), IndexError> {
+    pub(super) async fn put_user(&self, user: UserRow) -> Result<(), IndexError> {
         self.private.put_user(&user).await?;
         let mut next = Catalog::clone(&self.catalog());
         next.users.insert(user.name.clone(), user);

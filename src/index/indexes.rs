@@ -14,7 +14,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 /// Indexes at most: each is held in memory.
-const INDEXES_MAX: usize = 100_000;
+pub(super) const INDEXES_MAX: usize = 100_000;
 
 impl House {
     /// The index of this name.
@@ -170,7 +170,7 @@ impl House {
     }
 
     /// Writes an index down and then shows it; the caller holds the lock on changes.
-    async fn put_index(&self, catalog: &Catalog, parts: Parts) -> Result<Arc<IndexEntry>, IndexError> {
+    pub(super) async fn put_index(&self, catalog: &Catalog, parts: Parts) -> Result<Arc<IndexEntry>, IndexError> {
         let name = parts.name.clone();
         let mut settings = parts.settings.to_stored();
         if parts.fixed {

@@ -297,7 +297,7 @@ impl House {
         Ok(synced.await.map_err(|_| IndexError::Lost)??)
     }
 
-    async fn spooled(&self, bytes: Bytes) -> Result<Spool, IndexError> {
+    pub(super) async fn spooled(&self, bytes: Bytes) -> Result<Spool, IndexError> {
         let disk = Arc::clone(&self.disk);
         let spooled = tokio::task::spawn_blocking(move || spool_of(&disk, &bytes));
         Ok(spooled.await.map_err(|_| IndexError::Lost)??)

@@ -255,7 +255,10 @@ impl House {
     async fn own_row(&self, index: &IndexName, key: &FileKey) -> Result<Option<FileRow>, IndexError> {
         let Place::Digest(prefix) = &key.place else { return Ok(None) };
         let row = self.private.file(index, key.filename.as_str()).await?;
-        Ok(row.filter(|row| row.sha256.prefix() == *prefix))
+        let Some(row) = row else { return Ok(None) };
+        let here = row.sha256.prefix() == *prefix
+            || self.was_at(index, key.filename.as_str(), &key.place, &row.sha256).await?;
+        Ok(here.then_some(row))
     }
 
     async fn no_file(&self, entry: &IndexEntry, key: &FileKey) -> IndexError {
@@ -344,7 +347,8 @@ impl House {
         let name = format!("{}{stamp}", key.filename);
         let unknown = || IndexError::UnknownFile(key.index.clone(), name.clone());
         let row = self.private.file(&key.index, &name).await?.ok_or_else(unknown)?;
-        if !matches!(&key.place, Place::Digest(prefix) if row.directory() == *prefix) {
+        let here = matches!(&key.place, Place::Digest(prefix) if row.directory() == *prefix);
+        if !here && !self.was_at(&key.index, &name, &key.place, &row.sha256).await? {
             return Err(unknown());
         }
         let disk = self.whole_private(&row.sha256, row.size, &name).await?;

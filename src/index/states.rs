@@ -38,7 +38,11 @@ pub struct Stored {
 
 impl DocumentState {
     fn new(stored: Option<Stored>, ttl_ms: u64) -> Self {
-        let entry = stored.as_ref().map_or(Entry::default(), |stored| Entry::loaded(stored.fetched * 1_000));
+        let entry = stored.as_ref().map_or(Entry::default(), |stored| match stored.fetched {
+            // An import made it of the files it had: upstream is asked before it is shown.
+            0 => Entry::checked(fresh::Known::Page, 0),
+            fetched => Entry::loaded(fetched * 1_000),
+        });
         // What an earlier run asked upstream a moment ago is fresh still.
         let fresh_until = stored.as_ref().map_or(0, |stored| stored.fetched * 1_000 + ttl_ms);
         let latest = stored.as_ref().map(|stored| stored.digest);

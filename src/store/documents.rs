@@ -103,6 +103,7 @@ impl Store {
             "DELETE FROM document WHERE index_name = ?",
             "DELETE FROM metadata WHERE index_name = ?",
             "DELETE FROM unhashed WHERE index_name = ?",
+            "DELETE FROM address WHERE index_name = ?",
         ] {
             sqlx::query(query).bind(index.as_str()).execute(&mut *transaction).await?;
         }

@@ -3,6 +3,7 @@
 //! Every method that changes something is one transaction on a disk that has said "written"; a killed process leaves all
 //! of it or nothing. Each but those of tokens counts the serial on, so that a page made at a serial is known to be current.
 
+mod addresses;
 mod damage;
 mod files;
 mod layout;

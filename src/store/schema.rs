@@ -50,6 +50,8 @@ CREATE INDEX metadata_by_digest ON metadata (sha256);
 /// `cached`: what a file in the cache is called, when it came (Unix seconds) and how often it was served; files from
 /// before are named when somebody asks. `departed`: what was served of files that are not here any more.
 /// `tally`: what happened in the hour or the day that began then (Unix seconds; 0: long ago).
+/// `address`: where another server had a file of a mirror (`f/aaa/bbbbbbbbbbbbb` or `e/DIRECTORY`), and what it knew of it:
+/// the old address is answered with those bytes, whatever the page says today.
 const KEEPING: &str = "
 CREATE TABLE scrub (
     one INTEGER PRIMARY KEY CHECK (one = 1), began INTEGER NOT NULL, shelf TEXT NOT NULL, after BLOB,
@@ -64,6 +66,11 @@ CREATE TABLE tally (
     start INTEGER NOT NULL, kind TEXT NOT NULL, tier TEXT NOT NULL, times INTEGER NOT NULL, bytes INTEGER NOT NULL,
     PRIMARY KEY (start, kind, tier)
 ) WITHOUT ROWID;
+CREATE TABLE address (
+    index_name TEXT NOT NULL, place TEXT NOT NULL, filename TEXT NOT NULL,
+    project TEXT NOT NULL, url TEXT NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
+    PRIMARY KEY (index_name, place, filename)
+) WITHOUT ROWID;
 ";
 
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +83,8 @@ pub enum StoreError {
     Newer { path: PathBuf, found: i64 },
     #[error("the database {} was written by an older sidewheel (format {found}, this one writes {FORMAT}); `sidewheel init` brings it up while no server runs, and so does the start of a server on a disk that can be written", path.display())]
     Older { path: PathBuf, found: i64 },
+    #[error("the copy {} of another server's database cannot be read: {why}", path.display())]
+    Foreign { path: PathBuf, why: sqlx::Error },
     #[error("the copy {} cannot be written: {why}", path.display())]
     Copy { path: PathBuf, why: std::io::Error },
     /// Somebody removed it while it was written to.
@@ -124,6 +133,10 @@ impl StoreError {
 
     pub(super) fn open(path: &Path, why: impl ToString) -> Self {
         Self::Open { path: path.to_owned(), why: why.to_string() }
+    }
+
+    pub(super) fn foreign(path: &Path, why: sqlx::Error) -> Self {
+        Self::Foreign { path: path.to_owned(), why }
     }
 
     pub(super) fn open_private(path: &Path, why: impl ToString) -> Self {

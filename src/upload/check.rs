@@ -8,6 +8,7 @@ use crate::index::{NewDocs, NewFile, NewRelease};
 use crate::names::{DistFilename, DistKind, ProjectName, Sha256};
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use std::fs::File;
 use std::io::{self, Seek};
 
 /// Largest field of attestations, in bytes: one has some ten kilobytes.
@@ -134,23 +135,30 @@ fn attestations(raw: &str) -> Result<String, UploadError> {
     }
 }
 
-fn is_short_line(text: &str) -> bool {
+pub(super) fn is_short_line(text: &str) -> bool {
     text.len() <= REQUIRES_PYTHON_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// What an archive says of itself.
 #[derive(Default)]
-struct Inside {
+pub(super) struct Inside {
     /// A wheel's METADATA as it is in the archive.
-    metadata: Option<Bytes>,
-    core: Option<CoreMetadata>,
+    pub(super) metadata: Option<Bytes>,
+    pub(super) core: Option<CoreMetadata>,
 }
 
 fn inspect(spool: &Spool, filename: &DistFilename, sha256: Sha256, stated: &Stated) -> Result<Inside, UploadError> {
-    let (file, size, name) = (spool.file(), spool.written(), filename.as_str());
-    let mut file = &*file;
+    let file = spool.file();
+    let mut from_start = &*file;
+    from_start.rewind().map_err(DiskError::Unreadable)?;
+    stated.check(filename.as_str(), sha256, from_start).map_err(DiskError::Unreadable)??;
+    inside(&file, spool.written(), filename)
+}
+
+/// Reads what an archive of `size` bytes says of itself.
+pub(super) fn inside(mut file: &File, size: u64, filename: &DistFilename) -> Result<Inside, UploadError> {
+    let name = filename.as_str();
     let mut from_start = || file.rewind().map(|()| file).map_err(DiskError::Unreadable);
-    stated.check(name, sha256, from_start()?).map_err(DiskError::Unreadable)??;
     let fault = |fault: Fault| fault.of(name);
     let pkg_info = match filename.kind() {
         DistKind::Wheel => {

@@ -43,19 +43,23 @@ class Devpi:
 
     def __init__(self, tools, upstream):
         self.upstream = upstream
-        programs = tools.program("devpi-server", PEER).parent
-        env = clean_env(temp_dir("peer"))
+        self.programs = programs = tools.program("devpi-server", PEER).parent
+        self.env = clean_env(temp_dir("peer"))
         place = Path(temp_dir("peer-data"))
+        self.serverdir = place / "data"
         # Not its own root/pypi: that one looks for the public index at once.
         must([programs / "devpi-init", "--serverdir", place / "data", "--no-root-pypi", "--root-passwd",
-              ROOT_PASSWORD], env)
+              ROOT_PASSWORD], self.env)
         self.base = "http://127.0.0.1:{}".format(free_port())
         self.log_path = place / "log"
-        with open(self.log_path, "wb") as log:
-            self.process = start([str(programs / "devpi-server"), "--serverdir", str(place / "data"), "--listen",
-                                  self.base.split("//")[1], *CHEAP_SECRET], stdout=log, stderr=log, env=env)
+        self.start()
 
-    def ready(self):
+    def start(self):
+        with open(self.log_path, "wb") as log:
+            self.process = start([str(self.programs / "devpi-server"), "--serverdir", str(self.serverdir), "--listen",
+                                  self.base.split("//")[1], *CHEAP_SECRET], stdout=log, stderr=log, env=self.env)
+
+    def answers(self):
         until = time.monotonic() + PEER_START_SECONDS_MAX
         while True:
             try:
@@ -66,6 +70,10 @@ class Devpi:
             log = self.log_path.read_text(errors="replace")[-4000:]
             require(self.process.poll() is None, "devpi-server ended; it wrote:\n" + log)
             require(time.monotonic() < until, "devpi-server does not answer; it wrote:\n" + log)
+        return self
+
+    def ready(self):
+        self.answers()
         # As devpi-init makes it, but for where it points to.
         must_api(self.base, "PUT", "/root/pypi", {
             "type": "mirror", "volatile": False, "title": "PyPI", "mirror_url": self.upstream.url,

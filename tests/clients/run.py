@@ -25,6 +25,7 @@ import kills
 import live
 import monitoring
 import publish
+import takeover
 import recipes
 import upload_kills
 import wheel
@@ -48,6 +49,7 @@ def parts(tools, binary):
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "backup": lambda: backup.backup(tools, binary),
         "disks": lambda: disks.disks(binary),
+        "import": lambda: takeover.takeover(tools, binary),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
         "export": lambda: export.export(tools, binary),

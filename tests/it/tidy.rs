@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
     &["server", "service"],
 ];
 
-const SIDEWAYS: [(&str, &str); 2] = [("http", "simple"), ("rules", "simple")];
+const SIDEWAYS: [(&str, &str); 3] = [("http", "simple"), ("rules", "simple"), ("import", "upload")];
 
 /// Outside the rooms: they put the house together.
 const WIRING: [&str; 4] = ["lib", "main", "cli", "run"];
@@ -138,6 +138,7 @@ fn words_stay_in_their_rooms() {
             &[
                 "cache",
                 "store",
+                "import",
                 "backup",
                 "export/target.rs",
                 "platform",

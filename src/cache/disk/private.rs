@@ -128,7 +128,7 @@ impl Disk {
         same.then_some(temp)
     }
 
-    fn copy(&self, digest: &Sha256, from: &DiskFile) -> Result<TempFile, DiskError> {
+    pub(super) fn copy(&self, digest: &Sha256, from: &DiskFile) -> Result<TempFile, DiskError> {
         let temp = self.create_temp()?;
         let mut failed = None;
         let read = read_through(&from.file, from.len, |piece, at| match temp.write_at(piece, at) {

@@ -1,6 +1,6 @@
 use crate::store::schema::Layout;
 
-pub(in crate::store) const LAYOUT: Layout = Layout { steps: [TABLES, DAMAGE] };
+pub(in crate::store) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING] };
 
 /// `project`: stays when its last release goes, so that the name stays owned; it goes with its index only.
 /// `file`: a release file, a documentation zip or the result of a test run; `metadata_…` is a wheel's core metadata.
@@ -62,7 +62,13 @@ CREATE INDEX token_by_user ON token (user_name);
 CREATE INDEX token_by_expiry ON token (expires) WHERE expires IS NOT NULL;
 ";
 
-/// What users own and the disk has lost: found then (Unix seconds), and not made good since.
-const DAMAGE: &str = "
+/// `damage`: what users own and the disk has lost: found then (Unix seconds), and not made good since.
+/// `address`: where another server had a file of a stage (`f/aaa/bbbbbbbbbbbbb`), when it was not where its SHA-256 says.
+const KEEPING: &str = "
 CREATE TABLE damage (sha256 BLOB PRIMARY KEY, found INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE address (
+    index_name TEXT NOT NULL REFERENCES user_index ON DELETE CASCADE, place TEXT NOT NULL, filename TEXT NOT NULL,
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (index_name, place, filename)
+) WITHOUT ROWID;
 ";

@@ -88,6 +88,20 @@ impl Private {
         row.fetch_optional(&self.pool).await?.as_ref().map(release).transpose()
     }
 
+    /// Lets an index own a name of which it has no release; says whether it did not before.
+    pub async fn own_project(&self, index: &IndexName, project: &ProjectName, since: u64) -> Result<bool, StoreError> {
+        let mut writing = self.write().await?;
+        need_index(writing.sql(), index).await?;
+        let done = sqlx::query("INSERT INTO project VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING")
+            .bind(index.as_str())
+            .bind(project.as_str())
+            .bind(project.as_str())
+            .bind(since as i64)
+            .execute(writing.sql())
+            .await?;
+        writing.commit().await.map(|_| done.rows_affected() > 0)
+    }
+
     /// Registers a release: its metadata takes the place of what was known.
     pub async fn put_release(&self, row: &ReleaseRow) -> Result<u64, StoreError> {
         let mut writing = self.write().await?;
