@@ -3,6 +3,7 @@
 //! Enters: the program's arguments. Leaves: a [`Command`]. Must not know: what the settings mean; see `config`.
 
 mod backup;
+mod cache;
 mod configure;
 mod devpi;
 mod export;
@@ -11,6 +12,7 @@ mod settings;
 mod token;
 
 pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
+pub use cache::{CacheCommand, CacheList, CachePurge, CacheSort};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use export::ExportOptions;
 pub use import::{ImportCommand, ImportFrom, ImportOptions};
@@ -18,6 +20,7 @@ pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
 use backup::{BackupArguments, RestoreArguments, VERIFY_CODES, VerifyArguments};
+use cache::CacheSubcommands;
 use clap::{Args, Parser, Subcommand};
 use configure::{ConfigureWords, EnvWords};
 use export::Export;
@@ -43,6 +46,8 @@ pub enum Command {
     Init(Options),
     /// Make, list or take back tokens.
     Token(Options, TokenCommand),
+    /// Look at the cache, or take a part of it out.
+    Cache(Options, CacheCommand),
     /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
     Status(Options, bool),
     /// Take or list backups.
@@ -154,6 +159,11 @@ enum Subcommands {
         #[command(subcommand)]
         command: ImportSubcommands,
     },
+    /// Look at the cache, or take a part of it out
+    Cache {
+        #[command(subcommand)]
+        command: CacheSubcommands,
+    },
 }
 
 /// Which data directory is meant.
@@ -186,6 +196,7 @@ impl From<Line> for Command {
             Subcommands::Configure(words) => words.into(),
             Subcommands::Export(export) => export.into(),
             Subcommands::Import { command } => command.into(),
+            Subcommands::Cache { command } => command.into(),
         }
     }
 }

@@ -46,6 +46,7 @@ pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
 pub use imports::{TakenFile, Took};
 pub use info::{Link, VersionInfo};
 pub use inventory::{Selection, inventory, version_of};
+pub use janitor::{TALLY_EVICTED, TALLY_FETCHED};
 pub use keys::{Base, FileKey, PageKey, Place};
 pub use list::{ListAnswer, ListAsk};
 pub use mirror::{Mirror, MirrorMaker, MirrorRules};

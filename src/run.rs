@@ -3,10 +3,12 @@
 //! Enters: the command and the process's environment. Leaves: an exit code.
 
 mod backup;
+mod cache;
 mod configure;
 mod export;
 mod first;
 mod import;
+mod human;
 mod log;
 mod manager;
 mod open;
@@ -156,6 +158,10 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(import::take_over(&config, command))
         }
+        Command::Cache(options, command) => {
+            let config = load(&options, env)?;
+            runtime()?.block_on(cache::cache(&config, command))
+        }
     }
 }
 
@@ -227,6 +233,11 @@ fn check(config: &Config) -> Result<(), RunError> {
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// A word by the way, to the person and not to the program that reads the output.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "sidewheel: {text}");
 }
 
 /// Standard output may be closed; that is no reason not to serve.

@@ -28,8 +28,8 @@ struct Told {
 }
 
 /// Tallies beside those of the answers: bytes of files that came from upstream, and files that gave way to others.
-pub(super) const TALLY_FETCHED: &str = "fetched";
-pub(super) const TALLY_EVICTED: &str = "evicted";
+pub const TALLY_FETCHED: &str = "fetched";
+pub const TALLY_EVICTED: &str = "evicted";
 
 /// How often the uses are written down and the cap is looked at.
 const ROUND: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-use super::{RunError, say};
+use super::{RunError, human, say};
 use crate::cli::{TokenCommand, TokenOptions};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -41,7 +41,13 @@ async fn create(private: &Private, options: TokenOptions) -> Result<(), RunError
         // Who says nothing wants to read.
         read: options.read || !options.upload,
         upload: options.upload,
-        expires: options.expires.as_deref().map(seconds).transpose().map_err(usage)?.map(|seconds| now + seconds),
+        expires: options
+            .expires
+            .as_deref()
+            .map(human::seconds)
+            .transpose()
+            .map_err(usage)?
+            .map(|seconds| now + seconds),
     };
     let made = make_token(private, now, wish).await.map_err(|why| match why {
         IndexError::NotThere(_) | IndexError::Invalid(_) => RunError::Usage(why.to_string()),
@@ -105,41 +111,4 @@ fn shown(row: &TokenRow) -> serde_json::Value {
         "created": stamps::iso(row.created),
         "expires": row.expires.map(stamps::iso),
     })
-}
-
-/// A time as people write it: `90m`, `12h`, `30d`, `8w`, `1y`; in seconds.
-fn seconds(raw: &str) -> Result<u64, String> {
-    let accepted = || format!("{raw:?} is no time; write one like 12h, 30d or 1y");
-    let unit = raw.chars().last().ok_or_else(accepted)?;
-    let factor = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 7 * 86_400,
-        'y' => 365 * 86_400,
-        _ => return Err(accepted()),
-    };
-    let count: u64 = raw.trim_end_matches(unit).parse().map_err(|_| accepted())?;
-    count.checked_mul(factor).filter(|seconds| (1..=SECONDS_MAX).contains(seconds)).ok_or_else(accepted)
-}
-
-/// Longest life of a token that ends at all: a hundred years.
-const SECONDS_MAX: u64 = 100 * 365 * 86_400;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_people_write_them() {
-        for (raw, expected) in
-            [("90m", Some(5_400)), ("12h", Some(43_200)), ("30d", Some(2_592_000)), ("1y", Some(31_536_000))]
-        {
-            assert_eq!(seconds(raw).ok(), expected, "{raw}");
-        }
-        for raw in ["", "d", "0d", "-1d", "1", "1x", "99999999999999999999y", "1é", "500y"] {
-            assert!(seconds(raw).is_err(), "{raw}");
-        }
-    }
 }

@@ -5,11 +5,13 @@
 //! To add a question: a variant of [`Request`] and of [`Answer`], and an arm in `control/desk.rs`. Each is answered within
 //! [`ANSWER_WAIT`]: what takes longer is begun by one question and asked after by another.
 
+mod cache;
 mod desk;
 mod hand_over;
 mod line;
 mod socket;
 
+pub use cache::{CachePart, CachePurged};
 pub(super) use desk::{Desk, answer};
 pub use desk::{Event, Standing};
 pub(super) use line::{LineError, Lines};
@@ -40,6 +42,10 @@ const ANSWER_WAIT: Duration = Duration::from_secs(60);
 pub enum Request {
     /// Who are you?
     Status,
+    /// Write down what is known of the cache's uses, for who reads the database next.
+    CacheBooks,
+    /// Take this part of the cache out; ask again while there is more.
+    CachePurge(CachePart),
     /// Start your program's file anew, and let it take over.
     Upgrade,
     /// Let me take over. What follows is a conversation; see `handover.rs`.
@@ -66,6 +72,8 @@ pub struct Passed {
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Status(Status),
+    CacheBooks,
+    CachePurged(CachePurged),
     /// Another process serves now.
     Upgraded,
 }

@@ -165,6 +165,15 @@ impl Desk {
             Request::Status => Ok(Answer::Status(self.status().await)),
             Request::Upgrade => self.upgrade().await,
             Request::TakeOver(_) | Request::Pass(_) => Err("that is a conversation".to_owned()),
+            Request::CacheBooks => {
+                self.index().write_books().await;
+                Ok(Answer::CacheBooks)
+            }
+            Request::CachePurge(part) => {
+                let purged = self.index().purge(part.selection()?).await.map_err(|why| why.to_string())?;
+                tracing::info!(files = purged.files(), bytes = purged.bytes(), "purged a part of the cache");
+                Ok(Answer::CachePurged(purged.into()))
+            }
         }
     }
 
