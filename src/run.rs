@@ -206,7 +206,7 @@ fn refuse_devpis_directory(data: &Path) -> Result<(), RunError> {
     let data = data.display();
     Err(RunError::Usage(format!(
         "{data} is devpi-server's own directory; stop devpi-server, take its data over with `sidewheel import devpi \
-         --serverdir {data}`, and give another --data, or none"
+         --serverdir {data} --data NEW`, and serve with --data NEW"
     )))
 }
 

@@ -6,6 +6,7 @@ In: the tools and the binary. Out: passed checks.
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def export(tools, binary):
     damaged(binary, ours, upstream)
     ours.close()
     upstream.close()
+    known(tools, binary)
     understood(binary)
 
 
@@ -240,6 +242,32 @@ def damaged(binary, ours, upstream):
     path.write_bytes(data)
     require(ran.code == EXIT_DATA and "damaged" in ran.text and (dump / "dataindex.json").is_file(), ran.told())
     passed("a damaged file is left out and said, and the exit code tells of it")
+
+
+def known(tools, binary):
+    """Every option of the real devpi-server's help is taken, with the kind of value that it shows there."""
+    server = tools.program("devpi-server", PEER)
+    home = Path(temp_dir("help"))
+    text = must([server, "--help"], clean_env(home, COLUMNS="500")).text.split("usage:", 1)[1].split("options:", 1)[0]
+    options = re.findall(r"\[(--[a-z-]+)( [^\]]+)?\]", text) + [("--configfile", " FILE")]
+    require(len(options) > 35, "devpi-server's help names only {}".format(options))
+    (home / "FILE").write_text("devpi-server:\n")
+    values = {"--listen": "127.0.0.1:0", "--host": "127.0.0.1", "--role": "auto", "--configfile": home / "FILE",
+              "--outside-url": "https://pypi.example.org", "--restrict-modify": "root", "--storage": "sqlite",
+              "--unix-socket": home / "socket", "--max-request-body-size": "1073741824"}
+    refused = []
+    for option, value in options:
+        value = [values.get(option, "7")] if value else []
+        ran = run([binary, "check", option, *value], clean_env(home))
+        if ran.code == EXIT_CONFIG and "cannot be done here" in ran.text:
+            refused.append(option)
+            continue
+        require(ran.code == 0, ran.told())
+        told = option in ran.text or option in ("--version", "--listen", "--configfile")
+        require(told, "nothing is said of {}: {}".format(option, ran.told()))
+    require(sorted(refused) == ["--master-url", "--passwd", "--primary-url"], "refused are {}".format(refused))
+    passed("all {} options of devpi-server are known: each is told, and {} are refused".format(
+        len(options), ", ".join(refused)))
 
 
 def understood(binary):
