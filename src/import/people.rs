@@ -2,7 +2,7 @@ use super::ImportError;
 use super::read::text;
 use super::taker::Taker;
 use crate::auth;
-use crate::index::{Took, stamps};
+use crate::index::stamps;
 use crate::names::{IndexName, UserName};
 use crate::rules::{IndexSettings, MirrorUrl, ROOT};
 use crate::store::UserRow;
@@ -72,7 +72,7 @@ impl Taker<'_> {
         }
         if name == ROOT && auth::is_password(hash, "") {
             let why = "it is empty, so that anybody could log in as root; it is not taken, root keeps the password that \
-                       is set here, or gets one of its own";
+                       is set here, or gets one when the server starts";
             self.report.note(what, why);
             return None;
         }
@@ -175,13 +175,6 @@ impl Taker<'_> {
                 }
             }
         }
-    }
-}
-
-impl Took {
-    /// Whether it is here now as it was brought.
-    pub fn is_here(self) -> bool {
-        self != Self::Differs
     }
 }
 

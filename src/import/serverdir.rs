@@ -5,7 +5,6 @@ use super::files::{CachedFile, StageFile};
 use super::links::KnownLink;
 use super::read::{Address, Stated, history, last_modified, text};
 use super::taker::Taker;
-use crate::index::Took;
 use crate::names::{IndexName, ProjectName};
 use crate::store::{KeyRow, Keyfs, Rel, ReleaseRow};
 use serde_json::{Map, Value};
@@ -142,17 +141,18 @@ impl ServerDir<'_> {
             Some(Value::Array(links)) => links,
             _ => Vec::new(),
         };
+        let paths: Vec<&str> = links.iter().filter_map(Value::as_object).map(path_of).collect();
+        let entries = self.values(&paths).await?;
+        let release = ReleaseRow { index, project, version: (*version).to_owned(), metadata, created: taker.now };
         let mut files = Vec::new();
-        for link in &links {
-            if let Some(file) = self.linked(taker, &index, &project, version, &metadata, link).await? {
-                files.push(file);
-            }
+        for link in links.iter().filter_map(Value::as_object) {
+            files.extend(self.linked(taker, &release, link, entries.get(path_of(link))));
         }
-        let what = format!("{index}: {project} {version}");
+        let what = format!("{}: {} {version}", release.index, release.project);
         let created = files.iter().filter_map(|file| file.uploaded).min().unwrap_or(taker.now);
-        let release = ReleaseRow { index, project, version: (*version).to_owned(), metadata, created };
+        let release = ReleaseRow { created, ..release };
         let took = taker.release(&what, &release).await?;
-        if took == Some(Took::Differs) || took.is_some_and(Took::is_here) {
+        if took.is_some() {
             // What was tested comes before the result.
             files.sort_by_key(|file| file.rel == Rel::Toxresult);
             for file in files {
@@ -162,60 +162,53 @@ impl ServerDir<'_> {
         Ok(())
     }
 
-    /// A file of a release, from the link that leads to it.
-    async fn linked(
+    /// A file of a release, from the link that leads to it and the file's own entry.
+    fn linked(
         &self,
         taker: &mut Taker<'_>,
-        index: &IndexName,
-        project: &ProjectName,
-        version: &str,
-        release: &Map<String, Value>,
-        link: &Value,
-    ) -> Result<Option<StageFile>, ImportError> {
-        let Some(link) = link.as_object() else { return Ok(None) };
-        let path = text(link, "entrypath").unwrap_or_default();
-        let path = path.split('#').next().unwrap_or_default();
+        release: &ReleaseRow,
+        link: &Map<String, Value>,
+        entry: Option<&Value>,
+    ) -> Option<StageFile> {
+        let (index, path) = (&release.index, path_of(link));
+        let mut left_out = |kind, why: &str| {
+            taker.report.left_out(kind, format!("{index}: {path}"), why);
+            None
+        };
         let rel = match text(link, "rel") {
             Some("releasefile") => Rel::Releasefile,
             Some("doczip") => Rel::Doczip,
             Some("toxresult") => Rel::Toxresult,
-            _ => {
-                taker.report.left_out("files", format!("{index}: {path}"), "it is not known what it is to its release");
-                return Ok(None);
-            }
+            _ => return left_out("files", "it is not known what it is to its release"),
         };
-        let address = Address::parse(path).filter(|address| address.index == *index);
-        let Some(address) = address else {
-            taker.report.left_out("files", format!("{index}: {path}"), "its address is none of this index");
-            return Ok(None);
-        };
-        let (log, uploaded) = history(link.get("_log"));
-        let entry = self.values(&[path]).await?.remove(path);
-        let entry = entry.and_then(|entry| if let Value::Object(entry) = entry { Some(entry) } else { None });
-        // The link repeats what the file's own entry says, and older ones say it there only.
-        let stated = match (Stated::of(link), &entry) {
-            (stated, Some(entry)) if stated == Stated::default() => Stated::of(entry),
-            (stated, _) => stated,
+        let Some(address) = Address::parse(path).filter(|address| address.index == *index) else {
+            return left_out("files", "its address is none of this index");
         };
         let tested = text(link, "for_entrypath").and_then(Address::parse).map(|address| address.filename);
         if rel == Rel::Toxresult && tested.is_none() {
-            taker.report.left_out("test_results", format!("{index}: {path}"), "it does not say what was tested");
-            return Ok(None);
+            return left_out("test_results", "it does not say what was tested");
         }
-        Ok(Some(StageFile {
+        let (log, uploaded) = history(link.get("_log"));
+        let entry = entry.and_then(Value::as_object);
+        // The link repeats what the file's own entry says, and older ones say it there only.
+        let stated = match (Stated::of(link), entry) {
+            (stated, Some(entry)) if stated == Stated::default() => Stated::of(entry),
+            (stated, _) => stated,
+        };
+        Some(StageFile {
             index: index.clone(),
-            project: project.clone(),
-            version: version.to_owned(),
-            release: release.clone(),
+            project: release.project.clone(),
+            version: release.version.clone(),
+            release: release.metadata.clone(),
             rel,
             filename: address.filename,
             path: self.files.join(path),
             stated,
             log,
-            uploaded: uploaded.or_else(|| entry.as_ref().and_then(last_modified)),
+            uploaded: uploaded.or_else(|| entry.and_then(last_modified)),
             tested,
             place: Some(address.place),
-        }))
+        })
     }
 
     /// A mirror's file, where it was downloaded: its entry tells when.
@@ -295,6 +288,11 @@ impl ServerDir<'_> {
         }
         Ok(values)
     }
+}
+
+/// The path that a link of a release leads to.
+fn path_of(link: &Map<String, Value>) -> &str {
+    text(link, "entrypath").unwrap_or_default().split('#').next().unwrap_or_default()
 }
 
 /// `["name", "u/i/+f/…#sha256=…"]` as the path and what follows it.

@@ -1,6 +1,6 @@
 use super::open::{open_data, open_index};
 use super::progress::Progress;
-use super::{RunError, first, say};
+use super::{RunError, say};
 use crate::cli::{ImportCommand, ImportFrom};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -44,10 +44,7 @@ pub(super) async fn take_over(config: &Config, command: ImportCommand) -> Result
         let (disk, store, private) = open_data(config, None).await?;
         let index = open_index(config, disk, store, private, &clock, &metrics).await?;
         let done = import(&source(from, &config.cache.data.join("tmp"))?, Some(&index), clock.unix(), watch).await;
-        // Also after half of it: root may not be left without a password.
-        let root = first::see_to_root(config, &index).await;
         index.close().await;
-        root?;
         done?
     };
     drop(bar);

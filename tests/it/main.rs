@@ -6,6 +6,7 @@ mod cachetools;
 mod control;
 mod files;
 mod hostile;
+mod imports;
 mod metadata;
 mod pages;
 mod private;
