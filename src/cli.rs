@@ -6,6 +6,7 @@ mod backup;
 mod cache;
 mod configure;
 mod devpi;
+mod doctor;
 mod export;
 mod import;
 mod settings;
@@ -14,6 +15,7 @@ mod token;
 pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
 pub use cache::{CacheCommand, CacheList, CachePurge, CacheSort};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
+pub use doctor::DoctorOptions;
 pub use export::ExportOptions;
 pub use import::{ImportCommand, ImportFrom, ImportOptions};
 pub use token::{TokenCommand, TokenOptions};
@@ -23,6 +25,7 @@ use backup::{BackupArguments, RestoreArguments, VERIFY_CODES, VerifyArguments};
 use cache::CacheSubcommands;
 use clap::{Args, Parser, Subcommand};
 use configure::{ConfigureWords, EnvWords};
+use doctor::DoctorWords;
 use export::Export;
 use import::ImportSubcommands;
 use settings::Settings;
@@ -56,6 +59,8 @@ pub enum Command {
     Restore(Options, RestoreOptions),
     /// Read everything through.
     Verify(Options, VerifyOptions),
+    /// Say what is wrong on this machine.
+    Doctor(Options, DoctorOptions),
     /// Print lines for a shell.
     Env(Options, EnvOptions),
     /// Edit the configuration of other tools.
@@ -148,6 +153,8 @@ enum Subcommands {
     /// Read through all stored files, of a data directory or of a backup, and say what is wrong with them
     #[command(after_help = VERIFY_CODES)]
     Verify(VerifyArguments),
+    /// Look for what is wrong on this machine and say the line to type; nothing is changed
+    Doctor(DoctorWords),
     /// Print the lines that point a shell's installers and publishers here
     Env(EnvWords),
     /// Point uv, pip, poetry, pdm, twine or devpi-client here, in their own configuration
@@ -192,6 +199,7 @@ impl From<Line> for Command {
             Subcommands::Backup(arguments) => arguments.into(),
             Subcommands::Restore(arguments) => arguments.into(),
             Subcommands::Verify(arguments) => arguments.into(),
+            Subcommands::Doctor(words) => words.into(),
             Subcommands::Env(words) => words.into(),
             Subcommands::Configure(words) => words.into(),
             Subcommands::Export(export) => export.into(),

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod configure;
+pub mod doctor;
 pub mod export;
 pub mod fresh;
 pub mod http;

@@ -3,6 +3,8 @@
 //! Enters: open files and numbers. Leaves: the same on all systems, as far as they have it.
 //! Must not know: what it is done for.
 
+pub mod machine;
+
 use std::fs::File;
 use std::os::fd::OwnedFd;
 

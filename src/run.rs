@@ -5,6 +5,7 @@
 mod backup;
 mod cache;
 mod configure;
+mod doctor;
 mod export;
 mod first;
 mod human;
@@ -51,6 +52,9 @@ const EXIT_DAMAGED: u8 = 65;
 const EXIT_MISSING: u8 = 66;
 const EXIT_UNREADABLE: u8 = 74;
 
+/// The doctor found something that does not work.
+const EXIT_UNWELL: u8 = 1;
+
 /// A file that every directory of devpi-server has: the version of its layout.
 const DEVPI_MARK: &str = ".serverversion";
 
@@ -84,6 +88,8 @@ enum RunError {
     Control(#[from] ControlError),
     #[error("{0}")]
     NotReady(String),
+    #[error("{0} of the checks failed")]
+    Unwell(usize),
     #[error("{0}")]
     Backup(#[from] BackupError),
     /// Files are not as they should be: what was said of them, and the worst.
@@ -148,6 +154,7 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(status::status(&config, json))
         }
+        Command::Doctor(options, wanted) => runtime()?.block_on(doctor::doctor(&options, &wanted, env)),
         Command::Env(options, wanted) => configure::env(&load(&options, env)?, &wanted, env),
         Command::Configure(options, wanted) => configure::configure(&load(&options, env)?, &wanted, env),
         Command::Export(options, command) => {
@@ -180,6 +187,8 @@ impl RunError {
                 EXIT_USAGE
             }
             Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
+            Self::Usage(_) | Self::Export(ExportError::NotEmpty { .. }) => EXIT_USAGE,
+            Self::Unwell(_) => EXIT_UNWELL,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             Self::Backup(why) => backup::exit_code(why),
             Self::Files(_, fault) => backup::exit_code_of(*fault),

@@ -17,6 +17,7 @@ mod headers;
 mod lane;
 mod origin;
 mod page;
+mod probe;
 mod publish;
 
 pub use body::WholeBody;
@@ -26,6 +27,7 @@ pub use file::{ByteRange, FileBody, FileFetch, FileStatus};
 pub use headers::Validators;
 pub use origin::{Origin, OriginError};
 pub use page::{ListBody, ListFetch, PageFetch, PageKind, UrlFetch};
+pub use probe::{Heard, Question, RootsFound, Way, probe, roots_found};
 pub use publish::{Posted, Publish};
 
 use std::fmt;

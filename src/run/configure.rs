@@ -66,25 +66,14 @@ fn wish(config: &Config, aim: &Aim, username: Option<String>) -> Result<Wish, Ru
 }
 
 /// How clients on this machine reach the server, as far as the settings tell.
-pub(super) fn base_of(config: &Config) -> Option<String> {
+fn base_of(config: &Config) -> Option<String> {
     if let Some(url) = super::open::public_url(config) {
         return Some(url);
     }
     config.server.listen.iter().find_map(|listen| match listen {
-        Listen::Tcp(address) if address.port() != 0 => Some(format!("http://{}", reachable(*address))),
+        Listen::Tcp(address) if address.port() != 0 => Some(format!("http://{}", crate::doctor::reachable(*address))),
         _ => None,
     })
-}
-
-/// An address to connect to, for one that is listened at: "all addresses" is none.
-pub(super) fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 fn base(raw: &str) -> Result<String, RunError> {

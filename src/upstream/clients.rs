@@ -22,7 +22,7 @@ const POOL_IDLE_PER_HOST_MAX: usize = 16;
 const H2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const H2_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
-const USER_AGENT: &str = concat!("sidewheel/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("sidewheel/", env!("CARGO_PKG_VERSION"));
 
 /// What all mirrors share: one TLS configuration, the connection pools, and the bounds on requests under way.
 #[derive(Clone)]
@@ -127,7 +127,7 @@ fn builder(config: &ClientsConfig, tls: ClientConfig) -> ClientBuilder {
     if config.system_proxy { builder } else { builder.no_proxy() }
 }
 
-fn tls(roots: &Roots) -> Result<ClientConfig, ClientError> {
+pub(super) fn tls(roots: &Roots) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

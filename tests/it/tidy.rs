@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &["store", "cache", "upstream", "auth"],
     &["index"],
     &["upload", "api", "web", "import", "export", "backup"],
-    &["server", "service"],
+    &["server", "service", "doctor"],
 ];
 
 const SIDEWAYS: [(&str, &str); 3] = [("http", "simple"), ("rules", "simple"), ("import", "upload")];
@@ -146,6 +146,7 @@ fn words_stay_in_their_rooms() {
                 "server/control/socket.rs",
                 "server.rs",
                 "run",
+                "doctor",
             ],
             "only the hands open paths",
         ),
