@@ -187,7 +187,6 @@ impl RunError {
                 EXIT_USAGE
             }
             Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
-            Self::Usage(_) | Self::Export(ExportError::NotEmpty { .. }) => EXIT_USAGE,
             Self::Unwell(_) => EXIT_UNWELL,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             Self::Backup(why) => backup::exit_code(why),
