@@ -280,3 +280,42 @@ async fn damaged_and_missing_files_are_left_out_with_their_results() {
     assert!(exported.left_out.iter().any(|left| left.why == "its bytes are missing"), "{exported:?}");
     private.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_meanwhile_is_no_damage() {
+    let place = tempfile::tempdir().unwrap();
+    let (at, to) = (place.path().join("data"), place.path().join("dump"));
+    let private = data(&at).await;
+    let (wish, index) = (wish(&at, &to), index("alice/dev"));
+    let exported = export(&wish, |step| {
+        if let Step::Found(_) = step {
+            let remove = private.remove_file(&index, WHEEL);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(remove)).unwrap();
+            fs::remove_file(shelf(&at, b"wheel")).unwrap();
+        }
+    });
+    let exported = exported.await.unwrap();
+    let left: Vec<_> = exported.left_out.iter().filter(|left| left.kind == Kind::Removed).collect();
+    assert_eq!((exported.files, left.len()), (0, 2), "{exported:?}");
+    // The release is told: at the moment that is shown it was there.
+    assert_eq!(exported.releases, 1);
+    private.close().await;
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_looks_like_none() {
+    let place = tempfile::tempdir().unwrap();
+    let (at, to) = (place.path().join("data"), place.path().join("dump"));
+    let private = data(&at).await;
+    let wish = wish(&at, &to);
+    let broken = export(&wish, |step| {
+        if let Step::Found(_) = step {
+            // In the way of a directory.
+            fs::write(to.join("alice"), "").unwrap();
+        }
+    });
+    let why = broken.await.unwrap_err();
+    assert!(matches!(why, ExportError::Target { .. }) && why.to_string().contains("not complete"), "{why}");
+    assert!(!to.join("dataindex.json").exists() && !to.join(".snapshot").exists());
+    private.close().await;
+}
