@@ -186,6 +186,8 @@ impl RunError {
             Self::Usage(_) | Self::Import(ImportError::Target(_)) | Self::Export(ExportError::NotEmpty { .. }) => {
                 EXIT_USAGE
             }
+            // The disk or the database of ours: a later run may go on.
+            Self::Import(ImportError::Index(_) | ImportError::Copy { .. }) => EXIT_UNAVAILABLE,
             Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
             Self::Unwell(_) => EXIT_UNWELL,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,

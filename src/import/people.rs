@@ -2,7 +2,7 @@ use super::ImportError;
 use super::read::text;
 use super::taker::Taker;
 use crate::auth;
-use crate::index::stamps;
+use crate::index::{Took, stamps};
 use crate::names::{IndexName, UserName};
 use crate::rules::{IndexSettings, MirrorUrl, ROOT};
 use crate::store::UserRow;
@@ -52,6 +52,12 @@ impl Taker<'_> {
             return Ok(());
         };
         let took = index.take_user(row).await;
+        if name == ROOT && matches!(took, Ok(Took::Differs)) {
+            let why = "root has another password here already, which stays; to keep devpi's, import into a new --data \
+                       before a server starts on it";
+            self.report.left_out("users", what, why);
+            return Ok(());
+        }
         self.account("users", &what, took)?;
         Ok(())
     }

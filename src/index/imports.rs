@@ -124,6 +124,13 @@ impl House {
         let nothing_said = |ours: &UserRow| ours.password.is_none() && ours.facts.is_empty() && ours.modified.is_none();
         match ours {
             Some(ours) if (&ours.password, &ours.facts) == (&user.password, &user.facts) => return Ok(Took::Same),
+            // It brings nothing that is not known: root, whose empty password is not taken.
+            Some(ours)
+                if user.password.is_none()
+                    && user.facts.iter().all(|(key, value)| ours.facts.get(key) == Some(value)) =>
+            {
+                return Ok(Took::Same);
+            }
             // Made because something belongs to it.
             Some(ours) if !nothing_said(&ours) => return Ok(Took::Differs),
             _ => {}

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::import::{Line, Report, Source, Watch, import};
 use crate::metrics::Metrics;
 use crate::names::IndexName;
+use indicatif::HumanBytes;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ fn source(from: ImportFrom, room: &Path) -> Result<Source, RunError> {
 fn tell(report: &Report, dry_run: bool, config: &Config) {
     say(&match dry_run {
         true => "nothing was written; this is what would come:".to_owned(),
-        false => format!("in {} now:", config.cache.data.display()),
+        false => format!("taken over into {}:", config.cache.data.display()),
     });
     for (kind, words) in KINDS {
         let Some(counts) = report.kinds.get(kind) else { continue };
@@ -85,13 +86,12 @@ fn tell(report: &Report, dry_run: bool, config: &Config) {
         }
         say(&line);
     }
-    let bytes = report.bytes;
+    let bytes = HumanBytes(report.bytes);
     match dry_run {
-        true => say(&format!("  {bytes} bytes of files, all verified")),
-        false => say(&format!(
-            "  {bytes} bytes of new files, all verified: {} linked, {} copied",
-            report.linked, report.copied
-        )),
+        true => say(&format!("  {bytes} of files, all verified")),
+        false => {
+            say(&format!("  {bytes} of new files, all verified: {} linked, {} copied", report.linked, report.copied))
+        }
     }
     list("to know:", &report.notes, 0);
     list("left out:", &report.left_out, report.left_out_more);

@@ -137,6 +137,27 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_linked_is_copied_and_never_another_file() {
+        let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let disk = Disk::open(data.path()).unwrap();
+        let path = other.path().join("a.whl");
+        fs::write(&path, vec![7; 600_000]).unwrap();
+        let foreign = ForeignFile::open(&path).unwrap();
+        let (digest, _) = foreign.digests(false).unwrap();
+        // The name leads to other bytes by now, or to none.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, b"others").unwrap();
+        assert_eq!(disk.take_in(&foreign, &digest, Shelf::Cache).unwrap(), TakenIn::Copied);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(disk.take_in(&foreign, &digest, Shelf::Private).unwrap(), TakenIn::Copied);
+        for shelf in [Shelf::Cache, Shelf::Private] {
+            assert_eq!(disk.get_on(shelf, &digest).unwrap().unwrap().read().unwrap(), vec![7; 600_000]);
+        }
+        assert!(disk.take_in(&foreign, &Sha256::of(b"wrong"), Shelf::Cache).is_err());
+        assert_eq!(fs::read_dir(data.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
     fn links_and_directories_are_refused() {
         let other = tempfile::tempdir().unwrap();
         let path = other.path().join("a.whl");
