@@ -4,6 +4,7 @@ use crate::names::Sha256;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,8 +102,8 @@ pub(super) fn read_file(
     }
 }
 
-/// Copies a file to the same shelf of `into`, checking it on the way. When this returns it is on the disk there, under its
-/// name. A copy shares nothing with the original: it is there for the day when that is damaged.
+/// Copies a file to a shelf of `into`, checking it on the way. When this returns its bytes are on the disk there; its name
+/// is when the shelf is settled. A copy shares nothing with the original: it is there for the day when that is damaged.
 pub(super) fn carry(
     from: &Look,
     on: Shelf,
@@ -126,18 +127,54 @@ pub(super) fn carry(
     if carried != Carried::Whole {
         return Ok(carried);
     }
-    let published = spool.verify(Some(size), Some(*digest)).and_then(|digest| match shelf {
-        Shelf::Private => Ok(spool.publish_private(into, digest)?),
-        Shelf::Cache => {
-            spool.sync()?;
-            Ok(spool.publish(into, digest)?)
-        }
+    let published = spool.verify(Some(size), Some(*digest)).and_then(|digest| {
+        spool.sync()?;
+        Ok(spool.publish_on(into, shelf, digest)?)
     });
     match published {
         Ok(_) => Ok(Carried::Whole),
         Err(SpoolError::Disk(why)) => Err(failed(why)),
         Err(why) => Ok(Carried::Not(Fault::Damaged, why.to_string())),
     }
+}
+
+/// Files that are copied at once: each waits for the disk most of its time, and a disk that writes for one writes for all.
+const AT_ONCE: usize = 8;
+
+/// Does `work` with each of `items`, a few at once; what came of them, in their order. The first failure ends it.
+pub(super) fn each<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, BackupError> + Sync,
+) -> Result<Vec<R>, BackupError> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let one = || {
+        let mut done = Vec::new();
+        while let Some((at, item)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, items.get(at)?)))
+        {
+            if failed.load(Ordering::Relaxed) {
+                break;
+            }
+            match work(item) {
+                Ok(result) => done.push((at, result)),
+                Err(why) => {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(why);
+                }
+            }
+        }
+        Ok(done)
+    };
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE.min(items.len())).map(|_| scope.spawn(one)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or(Err(BackupError::Lost))).collect()
+    });
+    let mut results = Vec::with_capacity(items.len());
+    for done in ended {
+        results.extend(done?);
+    }
+    results.sort_by_key(|(at, _)| *at);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
 /// A file's path on a shelf, as people and manifests name it.

@@ -1,4 +1,4 @@
-use super::carry::{Carried, Fault, Finding, Step, Told, carry, path_on};
+use super::carry::{Carried, Fault, Finding, Step, Told, carry, each, path_on};
 use super::errors::BackupError;
 use super::manifest::{Document, Manifest, SnapshotId};
 use super::take::{CONFIG, apart, blocking};
@@ -121,17 +121,24 @@ impl Work {
             (self.told)(Step::Done(document.size));
         }
         let look = Look::at(&self.wish.target);
-        for (shelf, (digest, size)) in files {
+        let carried = each(&files.collect::<Vec<_>>(), |(shelf, (digest, size))| {
             // A run before this one may have brought it.
-            let there = place.disk.get_on(shelf, digest).map_err(BackupError::disk(&place.build))?;
+            let there = place.disk.get_on(*shelf, digest).map_err(BackupError::disk(&place.build))?;
             let there = there.filter(|file| file.len == *size);
-            if !there.is_some_and(|file| place.disk.verify(digest, &file, |_| {}).unwrap_or(false))
-                && let Carried::Not(fault, why) = carry(&look, shelf, (digest, *size), &place.disk, shelf)?
-            {
-                let path = path_on(shelf, digest);
-                findings.push((Some(*digest), Finding { fault, path, why, files: Vec::new() }));
-            }
+            let carried = match there.is_some_and(|file| place.disk.verify(digest, &file, |_| {}).unwrap_or(false)) {
+                true => Carried::Whole,
+                false => carry(&look, *shelf, (digest, *size), &place.disk, *shelf)?,
+            };
             (self.told)(Step::Done(*size));
+            Ok((path_on(*shelf, digest), *digest, carried))
+        });
+        for (path, digest, carried) in carried? {
+            if let Carried::Not(fault, why) = carried {
+                findings.push((Some(digest), Finding { fault, path, why, files: Vec::new() }));
+            }
+        }
+        for shelf in [Shelf::Private, Shelf::Cache] {
+            place.disk.settle_all(shelf).map_err(BackupError::disk(&place.build))?;
         }
         Ok(Filled { work: self, place, findings })
     }

@@ -1,4 +1,4 @@
-use super::carry::{Carried, Fault, Finding, Step, Told, Totals, carry, path_on, read_file};
+use super::carry::{Carried, Fault, Finding, Step, Told, Totals, carry, each, path_on, read_file};
 use super::errors::BackupError;
 use super::manifest::{Manifest, SnapshotId};
 use super::target::{Target, document, has, write};
@@ -174,8 +174,7 @@ impl Work {
     async fn copy_private(self, named: &[(Sha256, u64)]) -> Result<(Lacking, Totals), BackupError> {
         let wanted = self.wanted(Shelf::Private, named).await?;
         blocking(move || {
-            let (mut lacking, mut copied) = (Vec::new(), Totals::default());
-            for (digest, size) in &wanted {
+            let carried = each(&wanted, |(digest, size)| {
                 let mut carried = self.carry(Shelf::Private, digest, *size, Shelf::Private)?;
                 // What was promoted from a mirror may lie in the cache too, as good as ever.
                 if carried != Carried::Whole
@@ -183,11 +182,15 @@ impl Work {
                 {
                     carried = Carried::Whole;
                 }
+                (self.told)(Step::Done(*size));
+                Ok(carried)
+            })?;
+            let (mut lacking, mut copied) = (Vec::new(), Totals::default());
+            for ((digest, size), carried) in wanted.iter().zip(carried) {
                 match carried {
                     Carried::Whole => copied.add(*size),
                     Carried::Not(fault, why) => lacking.push((*digest, fault, why)),
                 }
-                (self.told)(Step::Done(*size));
             }
             Ok((lacking, copied))
         })
@@ -213,13 +216,17 @@ impl Work {
         copy.close().await;
         let wanted = self.wanted(Shelf::Cache, &blobs).await?;
         let (left, totals) = blocking(move || {
+            let carried = each(&wanted, |(digest, size)| {
+                let carried = self.carry(Shelf::Cache, digest, *size, Shelf::Cache);
+                (self.told)(Step::Done(*size));
+                carried
+            })?;
             let (mut left, mut copied) = (Vec::new(), Totals::default());
-            for (digest, size) in &wanted {
-                match self.carry(Shelf::Cache, digest, *size, Shelf::Cache)? {
+            for ((digest, size), carried) in wanted.iter().zip(carried) {
+                match carried {
                     Carried::Whole => copied.add(*size),
                     Carried::Not(..) => left.push(*digest),
                 }
-                (self.told)(Step::Done(*size));
             }
             left.sort();
             Ok((left, copied))

@@ -70,6 +70,10 @@ impl Target {
     pub fn finish(&self, manifest: &Manifest) -> Result<SnapshotId, BackupError> {
         let new = self.place(NEW);
         let failed = BackupError::io(&new);
+        // Also of what an earlier run has left that was killed before it came to this.
+        for shelf in [Shelf::Private, Shelf::Cache] {
+            self.disk.settle_all(shelf).map_err(BackupError::disk(&self.root))?;
+        }
         let text = manifest.to_text();
         let digest = format!("{}  {MANIFEST}\n", Sha256::of(text.as_bytes()));
         write(&new.join(MANIFEST), text.as_bytes()).map_err(&failed)?;

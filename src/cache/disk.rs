@@ -275,17 +275,38 @@ impl Disk {
     }
 
     /// Moves `temp` to its final name in the cache and remembers it as verified.
-    pub fn adopt(&self, mut temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
-        let target = self.path(Shelf::Cache, &digest);
+    pub fn adopt(&self, temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
+        self.adopt_on(Shelf::Cache, temp, digest)
+    }
+
+    /// Moves `temp` to its final name on a shelf. When that is to outlive a loss of power, call [`TempFile::sync`] before
+    /// and, when all are there, [`Disk::settle_all`]: for many files at once that takes a fraction of the time.
+    pub fn adopt_on(&self, shelf: Shelf, mut temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
+        let target = self.path(shelf, &digest);
         let rename = |temp: &Path| {
             fs::rename(temp, &target).or_else(|_| {
+                if target.is_dir() {
+                    self.take_odd_away(shelf, &digest);
+                }
                 target.parent().map_or(Ok(()), fs::create_dir_all)?;
                 fs::rename(temp, &target)
             })
         };
         let facts = temp.place(|temp| rename(temp).map_err(DiskError::Unwritable))?;
         self.verified.lock().insert(digest, Stamp::of(&facts));
-        Ok(DiskFile { file: temp.file(), len: facts.len(), verified: true, shelf: Shelf::Cache })
+        Ok(DiskFile { file: temp.file(), len: facts.len(), verified: true, shelf })
+    }
+
+    /// Waits until the disk has the names of all files on a shelf.
+    pub fn settle_all(&self, shelf: Shelf) -> Result<(), DiskError> {
+        let directory = self.shelf(shelf);
+        for part in fs::read_dir(&directory).map_err(DiskError::Unreadable)?.flatten() {
+            if part.file_type().is_ok_and(|kind| kind.is_dir()) {
+                private::sync_directory(&part.path()).map_err(DiskError::Unwritable)?;
+            }
+        }
+        let above = private::sync_directory(&directory).and_then(|()| private::sync_directory(&self.root));
+        above.map_err(DiskError::Unwritable)
     }
 
     /// Removes a file of the cache; one that is not there is removed already. Who has it open reads on.
@@ -360,11 +381,14 @@ impl Disk {
     }
 
     fn path(&self, shelf: Shelf, digest: &Sha256) -> PathBuf {
-        let directory = match shelf {
+        path_of(&self.shelf(shelf), digest)
+    }
+
+    fn shelf(&self, shelf: Shelf) -> PathBuf {
+        self.root.join(match shelf {
             Shelf::Cache => "files",
             Shelf::Private => PRIVATE,
-        };
-        path_of(&self.root.join(directory), digest)
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Disk, DiskError, DiskFile, TempFile};
+use super::{Disk, DiskError, DiskFile, Shelf, TempFile};
 use crate::names::Sha256;
 use sha2::Digest;
 use std::fs::File;
@@ -71,6 +71,12 @@ impl Spool {
     /// Gives the file its final name in the cache. Call [`Spool::verify`] first; `digest` is what it returned.
     pub fn publish(self, disk: &Disk, digest: Sha256) -> Result<DiskFile, DiskError> {
         disk.adopt(self.temp, digest)
+    }
+
+    /// Gives the file its final name on a shelf, one of many: see [`Disk::adopt_on`]. Call [`Spool::verify`] and
+    /// [`Spool::sync`] first.
+    pub fn publish_on(self, disk: &Disk, shelf: Shelf, digest: Sha256) -> Result<DiskFile, DiskError> {
+        disk.adopt_on(shelf, self.temp, digest)
     }
 
     /// Gives the file its final name on the private shelf, where it outlives a loss of power. Call [`Spool::verify`]

@@ -251,9 +251,11 @@ pub(super) async fn copy(pool: &SqlitePool, to: &Path) -> Result<(), StoreError>
 /// Opens a database that a server may be writing, to read it: without a wish to write, and never in the belief that
 /// nobody else does. Older formats can be read too.
 pub(super) async fn beside(path: &Path) -> Result<SqlitePool, StoreError> {
+    let log = || fs::metadata(path.with_extension("db-wal")).is_ok_and(|log| log.len() > 0);
     match reading(path, false).await {
-        // Where its shared memory file cannot be made, nobody can be writing either.
-        Err(StoreError::Sql(_)) => still(path).await,
+        // Where its shared memory file cannot be made, nobody can be writing either. But what stands in its log only would
+        // be passed over.
+        Err(StoreError::Sql(_)) if !log() => still(path).await,
         opened => opened,
     }
 }

@@ -200,11 +200,34 @@ async fn a_backup_beside_a_running_house_is_served_elsewhere() {
 /// Made by the program that wrote format 1 (commit d4314c7): alice, her index alice/dev and golden 1.0 in it.
 const GOLDEN: &[u8] = include_bytes!("golden/format-1.tar.gz");
 
+/// A copy of it in a directory of its own.
+fn golden() -> (tempfile::TempDir, PathBuf) {
+    let place = tempfile::tempdir().unwrap();
+    tar::Archive::new(flate2::read::GzDecoder::new(GOLDEN)).unpack(place.path()).unwrap();
+    let data = place.path().join("data");
+    (place, data)
+}
+
+#[tokio::test]
+async fn an_older_directory_is_backed_up_as_it_is_and_brought_up_when_it_is_served() {
+    let (place, data) = golden();
+    let (target, quiet): (_, Told) = (place.path().join("backup"), Arc::new(|_| {}));
+    let wish = BackupWish { data, target: target.clone(), config: None, cache: true, keep: None, check: false };
+    let taken = take(wish, &Clock::system(), Arc::clone(&quiet)).await.unwrap();
+    assert!(taken.lacking.is_empty() && taken.private.files > 0);
+    let manifest = sidewheel::backup::snapshots(&target).unwrap().pop().unwrap().manifest.unwrap();
+    assert_eq!(manifest.format, 1);
+    let data = place.path().join("new");
+    let wish = RestoreWish { target, snapshot: None, data: data.clone(), force: false, partial: false };
+    restore(wish, &Clock::system(), quiet).await.unwrap();
+    assert_eq!(fs::read_to_string(data.join("format")).unwrap().lines().next(), Some("1"));
+    assert_eq!(migrate(&data).await.unwrap().map(|migrated| migrated.from), Some(1));
+    assert_eq!(Private::open(&data).await.unwrap().users().await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn a_directory_of_the_first_format_is_brought_up() {
-    let data = tempfile::tempdir().unwrap();
-    tar::Archive::new(flate2::read::GzDecoder::new(GOLDEN)).unpack(data.path()).unwrap();
-    let data = data.path().join("data");
+    let (_place, data) = golden();
     let refused = Private::open(&data).await.err().unwrap().to_string();
     assert!(refused.contains("older sidewheel") && refused.contains("format 1"), "{refused}");
     let migrated = migrate(&data).await.unwrap();

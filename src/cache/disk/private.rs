@@ -179,7 +179,7 @@ pub(super) fn sync(file: &File) -> io::Result<()> {
 }
 
 /// Some file systems know no such thing for directories: their names are on the disk when they say so themselves.
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match sync(&File::open(path)?) {
         Err(why) if is_unknown(&why) => Ok(()),
         synced => synced,

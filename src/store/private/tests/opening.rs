@@ -152,3 +152,29 @@ async fn what_cannot_be_kept_is_not_taken() {
     let refused = private.put_user(&user_row("ada")).await.unwrap_err();
     assert_eq!(refused.trouble(), crate::store::Trouble::ReadOnly, "{refused}");
 }
+
+#[tokio::test]
+async fn a_look_from_beside_sees_the_last_commit_and_changes_nothing() {
+    let (data, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let private = Private::open(data.path()).await.unwrap();
+    private.put_user(&user_row("alice")).await.unwrap();
+    let looking = Private::beside(data.path()).await.unwrap();
+    private.put_user(&user_row("bob")).await.unwrap();
+    assert_eq!(looking.users().await.unwrap().len(), 2);
+    assert!(looking.put_user(&user_row("carol")).await.is_err());
+    looking.copy_to(&copy.path().join("private.db")).await.unwrap();
+    assert_eq!(Private::still(copy.path()).await.unwrap().users().await.unwrap().len(), 2);
+    // As after a crash: the last commits are in the log only.
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["private.db", "private.db-wal"] {
+        std::fs::copy(data.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    assert!(std::fs::metadata(crashed.path().join("private.db-wal")).unwrap().len() > 0);
+    let looking = Private::beside(crashed.path()).await.unwrap();
+    assert_eq!(looking.users().await.unwrap().len(), 2, "the log was passed over");
+    looking.close().await;
+    private.close().await;
+    let private = Private::open(crashed.path()).await.unwrap();
+    assert_eq!(private.users().await.unwrap().len(), 2, "who looked took the log along");
+    private.close().await;
+}
