@@ -232,6 +232,28 @@ async fn what_the_data_directory_has_lost_is_named_and_what_the_backup_has_stays
 }
 
 #[tokio::test]
+async fn what_the_server_removes_while_it_is_copied_is_no_loss() {
+    let site = Arc::new(Site::with(&["one", "three", "another"]).await);
+    let (of, left) = (Arc::clone(&site), parking_lot::Mutex::new(vec!["three", "one"]));
+    // The rows are read and nothing is copied yet: a removal goes through, and another when they are read again.
+    let told: Told = Arc::new(move |step| {
+        let next = matches!(step, Step::Ahead(_)).then(|| left.lock().pop()).flatten();
+        if let Some(text) = next {
+            let site = Arc::clone(&of);
+            let removed = std::thread::spawn(move || {
+                tokio::runtime::Runtime::new().unwrap().block_on(site.remove(text));
+            });
+            removed.join().unwrap();
+        }
+    });
+    let taken = take(site.wish(), &site.clock, told).await.unwrap();
+    // The first is gone from the rows that were read again; the second was copied before it went.
+    assert_eq!((taken.lacking, taken.private), (vec![], Totals { files: 2, bytes: 12 }));
+    assert!(!on(&site.target(), &Sha256::of(b"one")).exists());
+    assert!(site.verified(&site.target()).await.findings.is_empty());
+}
+
+#[tokio::test]
 async fn a_file_that_a_row_lost_and_the_cache_still_has_is_copied_from_there() {
     let site = Site::with(&["one"]).await;
     let digest = Sha256::of(b"one");
@@ -419,6 +441,16 @@ async fn a_snapshot_of_a_newer_program_is_refused() {
     assert!(!site.root.path().join("new").exists());
     let why = site.restored(RestoreWish { snapshot: Some("x".into()), ..site.wanted("new") }).await.unwrap_err();
     assert!(matches!(why, BackupError::NoSnapshot { .. }));
+}
+
+#[tokio::test]
+async fn where_there_is_no_snapshot_nothing_is_said_to_be_good() {
+    let site = Site::with(&[]).await;
+    target::Target::open(&site.target()).unwrap();
+    let verified = verify_backup(&site.target(), None, Pace::new(Clock::system(), None), quiet()).await;
+    assert!(matches!(verified, Err(BackupError::Empty(_))));
+    assert!(matches!(site.restored(site.wanted("new")).await, Err(BackupError::Empty(_))));
+    assert!(matches!(snapshots(&site.data()), Err(BackupError::NoBackup(_))));
 }
 
 #[tokio::test]

@@ -101,6 +101,9 @@ pub async fn verify_data(data: &Path, pace: Pace, told: Told) -> Result<Verified
 pub async fn verify_backup(target: &Path, only: Option<&str>, pace: Pace, told: Told) -> Result<Verified, BackupError> {
     let mut verified = Verified::default();
     let all = snapshots(target)?;
+    if all.is_empty() {
+        return Err(BackupError::Empty(target.to_owned()));
+    }
     if let Some(only) = only.filter(|only| !all.iter().any(|snapshot| snapshot.id.as_str() == *only)) {
         return Err(BackupError::NoSnapshot { path: target.to_owned(), id: only.to_owned() });
     }

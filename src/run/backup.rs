@@ -50,7 +50,7 @@ pub(super) async fn backup(config: &Config, file: Option<PathBuf>, wish: BackupO
             if wish.cache {
                 line += &format!(" and {} of the cache", told(taken.cache));
             }
-            line += &format!("; copied {} and {} of databases", told(taken.copied), megabytes(taken.documents));
+            line += &format!("; copied {} and {} of databases", told(taken.copied), size(taken.documents));
             if !taken.pruned.is_empty() {
                 line += &format!("; removed {} older and {}", taken.pruned.len(), told(taken.removed));
             }
@@ -91,7 +91,7 @@ fn list(target: &Path, as_json: bool) -> Result<(), RunError> {
                     0 => String::new(),
                     lacking => format!(", {lacking} lacking"),
                 };
-                format!("{}  {files} files{cached}, {}{lacking}", snapshot.id, megabytes(manifest.bytes()))
+                format!("{}  {files} files{cached}, {}{lacking}", snapshot.id, size(manifest.bytes()))
             }
             Err(why) => format!("{}  damaged: {why}", snapshot.id),
         });
@@ -138,7 +138,7 @@ pub(super) async fn restore(config: &Config, wish: RestoreOptions) -> Result<(),
             "config": restored.config.as_ref().map(|path| path.display().to_string()),
         })),
         false => {
-            let (files, bytes) = (restored.files, megabytes(restored.bytes));
+            let (files, bytes) = (restored.files, size(restored.bytes));
             say(&format!("{} is snapshot {} again: {files} files, {bytes}, all checked", data.display(), restored.id));
             if let Some(aside) = &restored.aside {
                 say(&format!("what was there before is in {}", aside.display()));
@@ -244,11 +244,14 @@ fn shown(totals: Totals) -> Value {
 }
 
 fn told(totals: Totals) -> String {
-    format!("{} files, {}", totals.files, megabytes(totals.bytes))
+    format!("{} files, {}", totals.files, size(totals.bytes))
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }
 
 fn print(value: &Value) {

@@ -5,7 +5,6 @@ pub(super) struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar over so many things, like files.
-    #[allow(dead_code, reason = "commands that count things come next")]
     pub fn things(what: &'static str, total: u64) -> Self {
         Self::new(what, total, "{msg} {wide_bar} {human_pos}/{human_len} {eta}")
     }
