@@ -7,7 +7,7 @@ use crate::config::Listen;
 use std::fs::File;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the old server may take to answer: it waits for running writes first.
 const OLD_WAIT: Duration = Duration::from_secs(45);
@@ -33,6 +33,8 @@ pub struct Takeover {
     control: Option<UnixListener>,
     version: String,
     pid: u32,
+    /// Since when nobody accepts.
+    paused: Option<Instant>,
 }
 
 impl Takeover {
@@ -53,6 +55,7 @@ impl Takeover {
             control: None,
             version: String::new(),
             pid: 0,
+            paused: None,
         };
         // Its answer to a question that it does not know is no word of the conversation.
         let lent = match takeover.hear().await? {
@@ -98,6 +101,7 @@ impl Takeover {
             Some(_) => return Err(self.foreign()),
             None => NewHears::Lost,
         };
+        self.paused = Some(Instant::now());
         Ok(match self.step(heard) {
             NewDoes::Open => self.lines.take_descriptors().into_iter().next().map(File::from),
             _ => None,
@@ -126,6 +130,8 @@ impl Takeover {
 
     /// Says that this server accepts, and answers at the control socket.
     pub async fn finish(mut self) {
+        let paused = self.paused.map_or(0.0, |paused| paused.elapsed().as_micros() as f64 / 1e3);
+        tracing::info!(paused_milliseconds = paused, "took over; connections waited in line");
         let _ = self.lines.write(&NewSays::Serving).await;
     }
 

@@ -27,6 +27,7 @@ import monitoring
 import publish
 import takeover
 import recipes
+import upgrade
 import upload_kills
 import wheel
 from processes import Broken, Tally, end_all, require
@@ -48,6 +49,7 @@ def parts(tools, binary):
         "kills": lambda: kills.kills(binary),
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "backup": lambda: backup.backup(tools, binary),
+        "upgrade": lambda: upgrade.upgrade(binary),
         "disks": lambda: disks.disks(binary),
         "import": lambda: takeover.takeover(tools, binary),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),

@@ -13,5 +13,6 @@ mod private;
 mod review;
 mod stop;
 mod support;
+mod takeover;
 mod tidy;
 mod upstream;

@@ -7,6 +7,9 @@ use rustix::fd::OwnedFd;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
+/// How long one that comes while another is taking over waits for that one to fail.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
 /// How long running writes have to end; new ones wait for as long.
 const WRITES_WAIT: Duration = Duration::from_secs(30);
 
@@ -25,7 +28,7 @@ const END_WAIT: Duration = Duration::from_secs(5);
 impl Desk {
     /// Lets another process take over, step by step as [`Old`] has it. Whatever fails, this server serves on.
     pub(super) async fn hand_over(&self, lines: &mut Lines, asked: TakeOver) {
-        let Ok(_one) = self.handing.try_lock() else {
+        let Ok(_one) = tokio::time::timeout(TURN_WAIT, self.handing.lock()).await else {
             let _ = lines.write(&OldSays::Refused("another process is taking over already".to_owned())).await;
             return;
         };
