@@ -196,6 +196,8 @@ async fn a_unix_socket_serves_its_group_and_leaves_with_its_server() {
     for (host, status) in [("localhost", 200), ("localhost:1", 200), ("evil.example", 421), ("", 400)] {
         assert_eq!(ask(&path, host).await, status, "{host}");
     }
+    let facts = std::fs::symlink_metadata(&path).unwrap();
+    assert_eq!(facts.permissions().mode() & 0o7777, 0o660, "whoever accepts there has opened it to everybody");
 
     let taken = server_at(&house, &listen).err().expect("a live socket was replaced");
     assert!(matches!(taken, ListenError::Taken { .. }));

@@ -155,7 +155,7 @@ fn only_listening_sockets_are_taken_from_others() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let stream = std::net::TcpStream::connect(address).unwrap();
-    let adopted = Bound::adopt(OwnedFd::from(listener), |_| true).ok().expect("a listening socket");
+    let adopted = Bound::adopt(OwnedFd::from(listener), |_| true).expect("a listening socket");
     assert!(adopted.is_lent() && adopted.address() == Some(address) && adopted.serves(&Listen::Tcp(address)));
     let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let file = tempfile::tempfile().unwrap();
