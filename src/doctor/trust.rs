@@ -159,7 +159,9 @@ fn untrusted(facts: &Facts<'_>, intro: &str, why: &str) -> Finding {
         }
     };
     let clock_line = if MACOS { "sudo sntp -sS time.apple.com" } else { "sudo timedatectl set-ntp true" };
-    if why.contains("UnknownIssuer") || why.contains("CaUsedAsEndEntity") || why.contains("unknown issuer") {
+    // The last two: an authority that only has the name of a trusted one, and another key.
+    let foreign = ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature", "UnsupportedSignatureAlgorithm"];
+    if foreign.iter().any(|words| why.contains(words)) {
         let says = format!(
             "{intro}: its certificate is signed by none of the {} trusted ones ({}). Where a company's proxy opens TLS, its \
              own CA has to be trusted too (or named: SSL_CERT_FILE=/path/all.pem)",
@@ -284,6 +286,13 @@ mod tests {
                 tls("invalid peer certificate: NotValidForName"),
                 Status::Failed,
                 "another name",
+            ),
+            (
+                Road::Straight,
+                known.clone(),
+                tls("invalid peer certificate: BadSignature"),
+                Status::Failed,
+                "company's proxy",
             ),
             (Road::Straight, known.clone(), tls("handshake failure"), Status::Failed, "handshake"),
             (Road::Straight, Some(Err("no".into())), Err(FetchError::Busy), Status::Failed, "cannot be resolved"),

@@ -17,6 +17,7 @@ import caddy
 import configure
 import details
 import devpi_client
+import doctor
 import disks
 import export
 import first_run
@@ -43,6 +44,7 @@ def parts(tools, binary):
         "details": lambda: details.details(tools, binary),
         "caddy": lambda: caddy.through_caddy(tools, binary, REPOSITORY / "Caddyfile.example"),
         "configure": lambda: configure.configure(tools, binary),
+        "doctor": lambda: doctor.doctor(tools, binary, REPOSITORY / "Caddyfile.example"),
         "first-run": lambda: first_run.first_run(binary),
         "devpi": lambda: devpi_client.devpi_client(tools, binary),
         "publish": lambda: publish.publish(tools, binary),
