@@ -15,6 +15,7 @@ from pathlib import Path
 import backup
 import caddy
 import configure
+import deploy
 import details
 import devpi_client
 import doctor
@@ -54,6 +55,7 @@ def parts(tools, binary):
         "upgrade": lambda: upgrade.upgrade(binary),
         "disks": lambda: disks.disks(binary),
         "import": lambda: takeover.takeover(tools, binary),
+        "deploy": lambda: deploy.deploy(tools, binary, REPOSITORY),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
         "export": lambda: export.export(tools, binary),
