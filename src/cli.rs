@@ -13,7 +13,7 @@ mod settings;
 mod token;
 
 pub use backup::{BackupOptions, RestoreOptions, VerifyOptions};
-pub use cache::{CacheCommand, CacheList, CachePurge, CacheSort};
+pub use cache::{CacheCommand, CacheList, CachePrefetch, CachePurge, CacheSort};
 pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use doctor::DoctorOptions;
 pub use export::ExportOptions;
@@ -49,7 +49,7 @@ pub enum Command {
     Init(Options),
     /// Make, list or take back tokens.
     Token(Options, TokenCommand),
-    /// Look at the cache, or take a part of it out.
+    /// Look at the cache, take a part of it out, or fill it.
     Cache(Options, CacheCommand),
     /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
     Status(Options, bool),
@@ -166,7 +166,7 @@ enum Subcommands {
         #[command(subcommand)]
         command: ImportSubcommands,
     },
-    /// Look at the cache, or take a part of it out
+    /// Look at the cache, take a part of it out, or fill it
     Cache {
         #[command(subcommand)]
         command: CacheSubcommands,

@@ -17,6 +17,7 @@ pub mod index;
 pub mod metrics;
 pub mod names;
 pub mod platform;
+pub mod prefetch;
 pub mod rules;
 pub mod run;
 pub mod server;

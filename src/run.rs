@@ -47,6 +47,8 @@ const EXIT_CONFIG: u8 = 78;
 /// What was given could not be read, or not all of it could be taken.
 const EXIT_DATA: u8 = 65;
 const EXIT_UNAVAILABLE: u8 = 69;
+/// Not all that a lockfile names is here; which is missing, is said.
+const EXIT_INCOMPLETE: u8 = 1;
 const EXIT_TEMPORARY: u8 = 75;
 const EXIT_DAMAGED: u8 = 65;
 const EXIT_MISSING: u8 = 66;
@@ -105,6 +107,8 @@ enum RunError {
     Import(#[from] ImportError),
     #[error("{0} thing(s) could not be taken; the report names them")]
     LeftOut(u64),
+    #[error("{0}")]
+    Incomplete(String),
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
@@ -188,6 +192,7 @@ impl RunError {
             }
             // The disk or the database of ours: a later run may go on.
             Self::Import(ImportError::Index(_) | ImportError::Copy { .. }) => EXIT_UNAVAILABLE,
+            Self::Incomplete(_) => EXIT_INCOMPLETE,
             Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
             Self::Unwell(_) => EXIT_UNWELL,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,

@@ -392,6 +392,11 @@ impl Disk {
     }
 }
 
+/// Whether the cache of a data directory has a file of this digest's name; for who looks beside the process that serves.
+pub fn has_cached(root: &Path, digest: &Sha256) -> bool {
+    path_of(&root.join("files"), digest).is_file()
+}
+
 fn path_of(files: &Path, digest: &Sha256) -> PathBuf {
     let hex = digest.to_hex();
     let (front, back) = hex.split_at(2);

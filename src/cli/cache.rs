@@ -1,5 +1,6 @@
 use super::{Command, Place};
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// What is done with the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,6 +8,7 @@ pub enum CacheCommand {
     List(CacheList),
     Stats { json: bool },
     Purge(CachePurge),
+    Prefetch(CachePrefetch),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -58,6 +60,34 @@ pub struct CachePurge {
     pub yes: bool,
 }
 
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct CachePrefetch {
+    /// requirements.txt, uv.lock, pylock.toml, poetry.lock or pdm.lock
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Through this index, where the file names none of ours
+    #[arg(long, value_name = "USER/INDEX", default_value = "root/pypi")]
+    pub index: String,
+    /// Through the server at this address, like http://127.0.0.1:3141/root/pypi/+simple/
+    #[arg(long, value_name = "URL", conflicts_with = "index")]
+    pub index_url: Option<String>,
+    /// Only files for this Python, like 3.12; files for any without
+    #[arg(long, value_name = "VERSION")]
+    pub python: Option<String>,
+    /// Only files for this platform, like linux_x86_64 or macos_arm64; may be repeated; this machine's without
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub platforms: Vec<String>,
+    /// All files that the lockfile names, for any Python and platform
+    #[arg(long, conflicts_with_all = ["python", "platforms"])]
+    pub all_files: bool,
+    /// Fetch nothing; say what is missing here, with exit code 1 if anything is
+    #[arg(long, visible_alias = "offline")]
+    pub check: bool,
+    /// Say what would be fetched, and fetch nothing
+    #[arg(long, conflicts_with = "check")]
+    pub dry_run: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheSubcommands {
     /// List what is cached
@@ -82,6 +112,13 @@ pub(super) enum CacheSubcommands {
         #[command(flatten)]
         purge: CachePurge,
     },
+    /// Fetch what a requirements file or a lockfile names, before anybody asks
+    Prefetch {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        prefetch: CachePrefetch,
+    },
 }
 
 impl From<CacheSubcommands> for Command {
@@ -90,6 +127,9 @@ impl From<CacheSubcommands> for Command {
             CacheSubcommands::List { place, list } => Self::Cache(place.into(), CacheCommand::List(list)),
             CacheSubcommands::Stats { place, json } => Self::Cache(place.into(), CacheCommand::Stats { json }),
             CacheSubcommands::Purge { place, purge } => Self::Cache(place.into(), CacheCommand::Purge(purge)),
+            CacheSubcommands::Prefetch { place, prefetch } => {
+                Self::Cache(place.into(), CacheCommand::Prefetch(prefetch))
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
 mod list;
+mod prefetch;
 mod purge;
 mod stats;
 
@@ -15,6 +16,7 @@ pub(super) async fn cache(config: &Config, command: CacheCommand) -> Result<(), 
         CacheCommand::List(list) => list::list(config, &list).await,
         CacheCommand::Stats { json } => stats::stats(config, json).await,
         CacheCommand::Purge(purge) => purge::purge(config, &purge).await,
+        CacheCommand::Prefetch(wanted) => prefetch::prefetch(config, &wanted).await,
     }
 }
 

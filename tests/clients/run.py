@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 import backup
+import cachetools
 import caddy
 import configure
 import deploy
@@ -49,6 +50,7 @@ def parts(tools, binary):
         "first-run": lambda: first_run.first_run(binary),
         "devpi": lambda: devpi_client.devpi_client(tools, binary),
         "publish": lambda: publish.publish(tools, binary),
+        "cachetools": lambda: cachetools.cachetools(tools, binary),
         "kills": lambda: kills.kills(binary),
         "upload-kills": lambda: upload_kills.upload_kills(binary),
         "backup": lambda: backup.backup(tools, binary),

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["simple", "rules", "http", "fresh", "config", "configure"],
     &["store", "cache", "upstream", "auth"],
     &["index"],
-    &["upload", "api", "web", "import", "export", "backup"],
+    &["upload", "api", "web", "import", "export", "backup", "prefetch"],
     &["server", "service", "doctor"],
 ];
 
