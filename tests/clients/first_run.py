@@ -57,6 +57,9 @@ def served(binary):
     for wrong in ("", "root", password[:-1]):
         status = log_in(server.base, wrong).status
         require(status in (400, 401), "the password {!r} is answered {}".format(wrong, status))
+    status = json.loads(command(binary, data, "status", "--json").text)
+    written = (data / "format").read_text().splitlines()[0]
+    require(str(status["format"]) == written, "the server says format {}, the directory {}".format(status["format"], written))
     server.stop()
     passed("the first start makes root's password, in a file that only its user reads, and says where")
 
