@@ -9,6 +9,7 @@ mod devpi;
 mod doctor;
 mod export;
 mod import;
+mod service;
 mod settings;
 mod token;
 
@@ -18,6 +19,7 @@ pub use configure::{Aim, ConfigureOptions, EnvOptions};
 pub use doctor::DoctorOptions;
 pub use export::ExportOptions;
 pub use import::{ImportCommand, ImportFrom, ImportOptions};
+pub use service::{ServiceCommand, ServiceInstall, ServicePlace, ServiceWish, SystemName};
 pub use token::{TokenCommand, TokenOptions};
 
 use crate::config::Flags;
@@ -28,6 +30,7 @@ use configure::{ConfigureWords, EnvWords};
 use doctor::DoctorWords;
 use export::Export;
 use import::ImportSubcommands;
+use service::ServiceSubcommands;
 use settings::Settings;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -51,6 +54,8 @@ pub enum Command {
     Token(Options, TokenCommand),
     /// Look at the cache, take a part of it out, or fill it.
     Cache(Options, CacheCommand),
+    /// Run the server as a service of this system.
+    Service(ServiceCommand),
     /// Say who serves on the data directory, and whether it is ready; as JSON or for people.
     Status(Options, bool),
     /// Take or list backups.
@@ -138,6 +143,11 @@ enum Subcommands {
         #[command(subcommand)]
         command: TokenSubcommands,
     },
+    /// Run the server as a service: launchd on macOS, systemd elsewhere
+    Service {
+        #[command(subcommand)]
+        command: ServiceSubcommands,
+    },
     /// Say which server runs on the data directory and whether it is ready; fails when none is
     Status {
         #[command(flatten)]
@@ -195,6 +205,7 @@ impl From<Line> for Command {
             Subcommands::Check(settings) => Self::Check(settings.into()),
             Subcommands::Init(settings) => Self::Init(settings.into()),
             Subcommands::Token { command } => command.into(),
+            Subcommands::Service { command } => command.into(),
             Subcommands::Status { place, json } => Self::Status(place.into(), json),
             Subcommands::Backup(arguments) => arguments.into(),
             Subcommands::Restore(arguments) => arguments.into(),

@@ -11,6 +11,7 @@ mod public_index;
 mod secret;
 mod sources;
 mod value;
+mod written;
 
 use crate::names::IndexName;
 use sources::Sources;

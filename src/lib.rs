@@ -21,6 +21,7 @@ pub mod prefetch;
 pub mod rules;
 pub mod run;
 pub mod server;
+pub mod service;
 pub mod simple;
 pub mod store;
 pub mod upload;

@@ -75,3 +75,6 @@ pub fn sync_file_system(inside: &File) -> std::io::Result<bool> {
 pub fn sync_file_system(_inside: &File) -> std::io::Result<bool> {
     Ok(false)
 }
+
+/// Whether launchd starts services here, and not systemd.
+pub const HAS_LAUNCHD: bool = cfg!(target_os = "macos");

@@ -15,6 +15,7 @@ mod manager;
 mod open;
 mod progress;
 mod serve;
+mod service;
 mod sockets;
 mod status;
 mod successor;
@@ -34,6 +35,7 @@ use crate::names::IndexNameError;
 use crate::platform::ActivationError;
 use crate::server::control::ControlError;
 use crate::server::{ListenError, TakeoverError};
+use crate::service::ServiceError;
 use crate::store::{FormatError, StoreError};
 use crate::upstream::{ClientError, OriginError};
 use std::collections::BTreeMap;
@@ -89,6 +91,11 @@ enum RunError {
     #[error("{0}")]
     Control(#[from] ControlError),
     #[error("{0}")]
+    Service(#[from] ServiceError),
+    /// Everything was said; only the exit code is left.
+    #[error("exit code {0}")]
+    Told(u8),
+    #[error("{0}")]
     NotReady(String),
     #[error("{0} of the checks failed")]
     Unwell(usize),
@@ -119,6 +126,7 @@ enum RunError {
 pub fn run(command: Command, env: &BTreeMap<String, String>) -> ExitCode {
     match done(command, env) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Told(code)) => ExitCode::from(code),
         Err(why) => {
             let _ = writeln!(io::stderr(), "sidewheel: {why}");
             ExitCode::from(why.exit_code())
@@ -154,6 +162,7 @@ fn done(command: Command, env: &BTreeMap<String, String>) -> Result<(), RunError
             let config = load(&options, env)?;
             runtime()?.block_on(tokens::tokens(&config, command))
         }
+        Command::Service(command) => service::service(command, env),
         Command::Status(options, json) => {
             let config = load(&options, env)?;
             runtime()?.block_on(status::status(&config, json))
@@ -195,6 +204,10 @@ impl RunError {
             Self::Incomplete(_) => EXIT_INCOMPLETE,
             Self::LeftOut(_) | Self::Import(_) => EXIT_DATA,
             Self::Unwell(_) => EXIT_UNWELL,
+            Self::Service(ServiceError::Word { .. } | ServiceError::Foreign { .. } | ServiceError::Plan(_)) => {
+                EXIT_USAGE
+            }
+            Self::Told(code) => *code,
             Self::Lock(LockError::Held { .. }) => EXIT_TEMPORARY,
             Self::Backup(why) => backup::exit_code(why),
             Self::Files(_, fault) => backup::exit_code_of(*fault),

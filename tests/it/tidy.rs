@@ -142,6 +142,7 @@ fn words_stay_in_their_rooms() {
                 "backup",
                 "export/target.rs",
                 "platform",
+                "service/files.rs",
                 "server/listen.rs",
                 "server/control/socket.rs",
                 "server.rs",
