@@ -31,6 +31,7 @@ import publish
 import takeover
 import recipes
 import upgrade
+import service
 import upload_kills
 import wheel
 from processes import Broken, Tally, end_all, require
@@ -61,6 +62,7 @@ def parts(tools, binary):
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
         "export": lambda: export.export(tools, binary),
+        "service": lambda: service.service(tools, binary),
         "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),

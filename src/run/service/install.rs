@@ -294,17 +294,16 @@ fn address(listen: &Listen) -> String {
 }
 
 fn not_ready(plan: &Plan, seconds: u32) -> RunError {
-    let log = match (&plan.log, &plan.output) {
-        (None, _) => {
-            let command = plan.place.journal(LOG_LINES, false);
-            let command: Vec<_> = command.iter().map(String::as_str).collect();
-            RealHands.run(&command).map(|ran| ran.out).unwrap_or_default()
-        }
-        (Some(log), output) => {
-            let files = [Some(log), output.as_ref().map(|(_, errors)| errors)];
-            files.into_iter().flatten().map(|file| tail(file.path(), LOG_LINES as usize)).collect::<Vec<_>>().join("\n")
-        }
-    };
+    let mut log = String::new();
+    if plan.place.manager == Manager::Systemd {
+        let command = plan.place.journal(LOG_LINES, false);
+        let command: Vec<_> = command.iter().map(String::as_str).collect();
+        log.push_str(&RealHands.run(&command).map(|ran| ran.out).unwrap_or_default());
+    }
+    for file in [plan.log.as_ref(), plan.output.as_ref().map(|(_, errors)| errors)].into_iter().flatten() {
+        log.push_str(&tail(file.path(), LOG_LINES as usize));
+        log.push('\n');
+    }
     let log = match log.trim() {
         "" => "its log is empty".to_owned(),
         log => format!("the end of its log:\n{log}"),
