@@ -167,7 +167,7 @@ fn a_users_unit_is_installed_once_and_restarted_only_on_change() {
     );
 
     hands.changes();
-    assert_eq!(plan.place.uninstall(&hands).unwrap(), [file.clone()]);
+    assert_eq!(plan.place.uninstall(&hands).unwrap(), std::slice::from_ref(&file));
     assert!(!file.exists());
     assert_eq!(hands.changes(), ["systemctl --user disable --now sidewheel.service", "systemctl --user daemon-reload"]);
     assert_eq!(plan.place.record().unwrap(), None);

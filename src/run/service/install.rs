@@ -45,7 +45,7 @@ pub(super) fn install(wanted: ServiceInstall, env: &Env) -> Result<(), RunError>
         true => write(&settings.path, &settings.text, wish.force)?,
         false => false,
     };
-    let before = server(&plan.data.path().to_owned());
+    let before = server(plan.data.path());
     let mut installed = plan.install(&RealHands, wish.force)?;
     if config_written {
         installed.written.insert(0, settings.path.clone());
