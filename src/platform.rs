@@ -58,6 +58,17 @@ pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
     Ok(Vec::new())
 }
 
+/// Whether a socket listens. Where the system does not say, it is believed: it says so when it is to accept.
+#[cfg(not(target_os = "macos"))]
+pub fn is_listening(socket: &OwnedFd) -> bool {
+    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)
+}
+
+#[cfg(target_os = "macos")]
+pub fn is_listening(_: &OwnedFd) -> bool {
+    true
+}
+
 /// Whether launchd started this process as a job: it looks only at the process that it started, and starts another when
 /// that one ends.
 pub fn is_launchds_job(variable: impl Fn(&str) -> Option<String>) -> bool {

@@ -1,4 +1,5 @@
 use crate::config::Listen;
+use crate::platform;
 use rustix::net::{AddressFamily, SocketType};
 use std::fs::Permissions;
 use std::io;
@@ -54,7 +55,7 @@ impl Bound {
         if rustix::net::sockopt::socket_type(&socket).map_err(|why| foreign(why.into()))? != SocketType::STREAM {
             return Err(not("no stream"));
         }
-        if !is_listening(&socket) {
+        if !platform::is_listening(&socket) {
             return Err(not("not listening"));
         }
         let family = rustix::net::getsockname(&socket).map_err(|why| foreign(why.into()))?.address_family();
@@ -139,11 +140,6 @@ impl Bound {
             Self::Unix { listener, .. } => listener.into_raw_fd(),
         }
     }
-}
-
-/// Not every system can be asked; what cannot says so when it is to accept.
-fn is_listening(socket: &OwnedFd) -> bool {
-    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)
 }
 
 impl From<Bound> for OwnedFd {
