@@ -459,8 +459,10 @@ impl Stamp {
 
 /// Writes who holds the lock, for people.
 fn sign(lock: &File) {
-    let _ = lock.set_len(0);
-    let _ = lock.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
+    let number = format!("{}\n", std::process::id());
+    // In this order, so that whoever reads it finds a number at any moment.
+    let _ = lock.write_all_at(number.as_bytes(), 0);
+    let _ = lock.set_len(number.len() as u64);
 }
 
 /// The lock is the kernel's (flock), so a crash frees it.

@@ -66,7 +66,7 @@ def prepared(binary):
 
 def holder(data):
     """The process that holds the data directory."""
-    return int(Path(data, "lock").read_text())
+    return int(Path(data, "lock").read_text().split()[0])
 
 
 def wait_for(what, condition, seconds=20):
