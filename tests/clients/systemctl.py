@@ -121,10 +121,12 @@ def watch(unit):
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     keys = unit.keys()
     ears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    ears.bind("\0sidewheel-stand-in-{}".format(os.getpid()))
+    # A file, as systemd itself has one.
+    heard_at = notes / "notify-{}".format(os.getpid())
+    ears.bind(str(heard_at))
     env = {name: value for name, value in os.environ.items() if name in ("HOME", "PATH", "LANG", "USER", "TMPDIR")
            or name.startswith("XDG_")}
-    env["NOTIFY_SOCKET"] = "@sidewheel-stand-in-{}".format(os.getpid())
+    env["NOTIFY_SOCKET"] = str(heard_at)
     for line in keys.get("Environment", []):
         env.update(word.split("=", 1) for word in words(line))
     silence = float(keys.get("WatchdogSec", ["0"])[0])
@@ -164,6 +166,7 @@ def watch(unit):
         if pid == main:
             code = os.waitstatus_to_exitcode(status)
             noted("# {} ended with {}".format(unit.name, code))
+            heard_at.unlink()
             unit.note(state="inactive" if stopping and code == 0 else "failed", watcher=os.getpid(), code=code)
             return
 
