@@ -1,5 +1,6 @@
 //! Single values: text in, a type out, or a sentence that says what is accepted.
 
+use crate::platform::machine::MACOS;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -101,7 +102,7 @@ pub(super) fn path(raw: &str, env: &BTreeMap<String, String>) -> Result<PathBuf,
 
 /// Where data is kept by default: the XDG directory on Linux and others, the Library on macOS.
 pub(super) fn default_data(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    if cfg!(target_os = "macos") {
+    if MACOS {
         return Some(home(env)?.join("Library/Application Support/sidewheel"));
     }
     // A relative XDG_DATA_HOME is to be ignored (XDG Base Directory Specification).
@@ -428,7 +429,7 @@ mod tests {
     fn finds_the_data_directory() {
         let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let home = default_data(&env(&[("HOME", "/home/a"), ("XDG_DATA_HOME", "")]));
-        if cfg!(target_os = "macos") {
+        if MACOS {
             assert_eq!(home, Some(PathBuf::from("/home/a/Library/Application Support/sidewheel")));
         } else {
             assert_eq!(home, Some(PathBuf::from("/home/a/.local/share/sidewheel")));

@@ -5,6 +5,7 @@ use crate::configure::{
     EditError, FILE_BYTES_MAX, Machine, Place, Shell, Splice, Tool, Wish, edit, hidden, undo, variables,
 };
 use crate::names::IndexName;
+use crate::platform::machine::MACOS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +36,7 @@ pub(super) fn configure(
 ) -> Result<(), RunError> {
     let wish = wish(config, &options.aim, options.username.clone())?;
     let here = std::env::current_dir()?;
-    let machine = Machine { env, macos: cfg!(target_os = "macos"), here: &here };
+    let machine = Machine { env, macos: MACOS, here: &here };
     let mut book = Book::open(&machine)?;
     let all = options.tools.iter().any(|tool| tool == "all");
     let tools: Vec<Tool> = match all {

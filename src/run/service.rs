@@ -183,7 +183,6 @@ fn service_env(env: &Env) -> Env {
 /// What the running server says of itself.
 fn server(data: &Path) -> Option<Status> {
     let answer = runtime().ok()?.block_on(ask(data, &Request::Status)).ok()?;
-    #[allow(irrefutable_let_patterns, reason = "other questions have other answers")]
     let Answer::Status(status) = answer else { return None };
     Some(status)
 }

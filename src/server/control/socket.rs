@@ -1,4 +1,5 @@
 use super::CONTROL_FILE;
+use crate::platform::machine::MACOS;
 use crate::server::listen::{ListenError, bind_unix};
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -31,9 +32,9 @@ impl Short {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(data, flags, Mode::empty())?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd())).join(CONTROL_FILE);
-        match cfg!(target_os = "linux") {
-            true => Ok(Self { path, _directory: Some(directory) }),
-            false => Err(io::Error::other("its path is too long for a socket; choose a shorter --data")),
+        match MACOS {
+            false => Ok(Self { path, _directory: Some(directory) }),
+            true => Err(io::Error::other("its path is too long for a socket; choose a shorter --data")),
         }
     }
 
