@@ -7,17 +7,18 @@
 
 mod choose;
 mod lock;
+mod marker;
 mod requirements;
 mod target;
 
 pub use choose::{NotFound, choose};
 pub use lock::lockfile;
+pub use marker::Marker;
 pub use requirements::{Include, Requirements, requirements};
 pub use target::{Platform, PlatformError, Python, PythonError, Target};
 
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
 use pep440_rs::VersionSpecifiers;
-use pep508_rs::MarkerTree;
 
 /// Largest file that is read, in bytes; the lockfiles of large monorepos are near 10 MB.
 pub const FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -28,12 +29,6 @@ const WISHES_MAX: usize = 50_000;
 /// Most files that a lockfile may name for one release; the largest public ones have a few hundred.
 const LOCKED_FILES_MAX: usize = 5_000;
 
-/// Longest marker that is read, in bytes: far above those of lockfiles with many forks.
-const MARKER_BYTES_MAX: usize = 16 * 1024;
-
-/// Deepest nesting of parentheses in a marker: reading one goes deeper with each.
-const MARKER_DEPTH_MAX: usize = 32;
-
 /// What is wanted of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
@@ -42,7 +37,7 @@ pub struct Wish {
     pub index: Option<IndexName>,
     pub what: What,
     /// It is wanted only where one of these holds; without any, everywhere.
-    pub markers: Vec<MarkerTree>,
+    pub markers: Vec<Marker>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,24 +97,6 @@ impl LeftOut {
     fn new(what: &str, why: &'static str) -> Self {
         Self { what: what.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect(), why }
     }
-}
-
-/// Reads a marker (PEP 508); none when it cannot be read.
-fn marker(text: &str) -> Option<MarkerTree> {
-    (text.len() <= MARKER_BYTES_MAX && text.is_ascii() && depth(text) <= MARKER_DEPTH_MAX).then(|| text.parse().ok())?
-}
-
-/// How deep parentheses are nested in a text.
-fn depth(text: &str) -> usize {
-    let nested = text.bytes().scan(0_usize, |depth, byte| {
-        match byte {
-            b'(' => *depth += 1,
-            b')' => *depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        Some(*depth)
-    });
-    nested.max().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
-use super::{FILE_BYTES_MAX, LOCKED_FILES_MAX, LeftOut, LockedFile, WISHES_MAX, Wants, WantsError, What, Wish, marker};
+use super::{FILE_BYTES_MAX, LOCKED_FILES_MAX, LeftOut, LockedFile, Marker, WISHES_MAX, Wants, WantsError, What, Wish};
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
-use pep508_rs::MarkerTree;
 use percent_encoding::percent_decode_str;
 use toml::{Table, Value};
 
@@ -89,10 +88,10 @@ fn locked(file: &Value) -> Option<LockedFile> {
 }
 
 /// The markers under which a package is wanted; one that cannot be read is passed over, so that it is wanted.
-fn markers(package: &Value) -> Vec<MarkerTree> {
+fn markers(package: &Value) -> Vec<Marker> {
     let written = [text_of(package, "marker"), text_of(package, "markers")].into_iter().flatten();
     let forks = package.get("resolution-markers").and_then(Value::as_array).into_iter().flatten();
-    let all: Option<Vec<_>> = written.chain(forks.filter_map(Value::as_str)).map(marker).collect();
+    let all: Option<Vec<_>> = written.chain(forks.filter_map(Value::as_str)).map(Marker::parse).collect();
     all.unwrap_or_default()
 }
 

@@ -1,12 +1,8 @@
-use super::{
-    FILE_BYTES_MAX, LeftOut, MARKER_BYTES_MAX, MARKER_DEPTH_MAX, Newest, WISHES_MAX, Wants, WantsError, What, Wish,
-    depth,
-};
+use super::{FILE_BYTES_MAX, LeftOut, Marker, Newest, WISHES_MAX, Wants, WantsError, What, Wish};
 use crate::names::{ProjectName, Sha256};
 use pep440_rs::{VersionSpecifier, VersionSpecifiers};
-use pep508_rs::{Requirement, VersionOrUrl};
 use std::collections::BTreeMap;
-use url::Url;
+use std::str::FromStr;
 
 /// What a requirements file says, before those that it includes are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -144,9 +140,6 @@ fn wish(line: &str) -> Result<Wish, &'static str> {
     if not_of_an_index {
         return Err("it has an address of its own, not a release of the index");
     }
-    if !requirement.is_ascii() || requirement.len() > MARKER_BYTES_MAX || depth(requirement) > MARKER_DEPTH_MAX {
-        return Err("it is no requirement");
-    }
     let name_ends = requirement.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
     let (name, rest) = requirement.split_at(name_ends.unwrap_or(requirement.len()));
     let project = ProjectName::parse(name).map_err(|_| "it is no requirement")?;
@@ -155,14 +148,21 @@ fn wish(line: &str) -> Result<Wish, &'static str> {
         Some(extras) => extras.split_once(']').ok_or("it is no requirement")?.1,
         None => rest,
     };
-    // The library takes some names for good that it then panics over; it is given one that is.
-    let read: Requirement<Url> = format!("name {rest}").parse().map_err(|_| "it is no requirement")?;
-    let specifiers = match read.version_or_url {
-        None => VersionSpecifiers::empty(),
-        Some(VersionOrUrl::VersionSpecifier(specifiers)) => specifiers,
-        Some(VersionOrUrl::Url(_)) => return Err("it has an address of its own, not a release of the index"),
+    let (version, marker) = match rest.split_once(';') {
+        Some((version, marker)) => (version, Some(marker)),
+        None => (rest, None),
     };
-    let markers = if read.marker.is_true() { Vec::new() } else { vec![read.marker] };
+    // Parentheses are how it was written before PEP 508.
+    let version = version.trim();
+    let version = version.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(version);
+    let specifiers = match version.trim() {
+        "" => VersionSpecifiers::empty(),
+        version => VersionSpecifiers::from_str(version).map_err(|_| "it is no requirement")?,
+    };
+    let markers = match marker {
+        Some(marker) => vec![Marker::parse(marker).ok_or("it is no requirement")?],
+        None => Vec::new(),
+    };
     Ok(Wish {
         project,
         index: None,

@@ -1,4 +1,4 @@
-use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree};
+use super::marker::{Environment, Marker};
 use std::str::FromStr;
 
 /// The Pythons and platforms that files are wanted for.
@@ -154,8 +154,8 @@ impl Platform {
         }
     }
 
-    fn environment(&self, minor: u32) -> Option<MarkerEnvironment> {
-        let (os_name, platform_system, sys_platform) = match self.system {
+    fn environment(&self, minor: u32) -> Environment {
+        let (os_name, system, sys_platform) = match self.system {
             System::Glibc | System::Musl => ("posix", "Linux", "linux"),
             System::MacOs => ("posix", "Darwin", "darwin"),
             System::Windows => ("nt", "Windows", "win32"),
@@ -166,34 +166,22 @@ impl Platform {
             (System::Windows, "32") => "x86",
             (_, machine) => machine,
         };
-        let (version, full) = (format!("3.{minor}"), Python { minor }.full());
-        let builder = MarkerEnvironmentBuilder {
-            implementation_name: "cpython",
-            implementation_version: &full,
-            os_name,
-            platform_machine: machine,
-            platform_python_implementation: "CPython",
-            platform_release: "",
-            platform_system,
-            platform_version: "",
-            python_full_version: &full,
-            python_version: &version,
-            sys_platform,
-        };
-        MarkerEnvironment::try_from(builder).ok()
+        let (python, python_full) = (format!("3.{minor}"), Python { minor }.full());
+        Environment { python, python_full, os_name, sys_platform, system, machine: machine.to_owned() }
     }
 }
 
 impl Target {
     /// Whether one of these markers holds for a Python and a platform that are meant; without markers it does.
-    pub fn wants(&self, markers: &[MarkerTree]) -> bool {
+    pub fn wants(&self, markers: &[Marker]) -> bool {
         if markers.is_empty() || self.platforms.is_empty() {
             return true;
         }
-        let minors = self.python.map_or(MINORS, |python| python.minor..=python.minor);
-        minors
-            .flat_map(|minor| self.platforms.iter().filter_map(move |platform| platform.environment(minor)))
-            .any(|environment| markers.iter().any(|marker| marker.evaluate(&environment, &[])))
+        let mut minors = self.python.map_or(MINORS, |python| python.minor..=python.minor);
+        minors.any(|minor| {
+            let mut environments = self.platforms.iter().map(|platform| platform.environment(minor));
+            environments.any(|environment| markers.iter().any(|marker| marker.holds(&environment)))
+        })
     }
 
     /// How well a wheel suits, more being better; none when it does not.
