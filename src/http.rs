@@ -17,7 +17,7 @@ mod route;
 mod site;
 
 pub use condition::{CacheDirectives, cache_directives, if_range, not_modified};
-pub use credentials::credentials;
+pub use credentials::{TOKEN_USER, credentials};
 pub use encoding::{Encoding, encoding};
 pub use format::{Format, Negotiated, negotiate, wants_plain_json};
 pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFacts, check_head};

@@ -71,6 +71,9 @@ pub struct CachePrefetch {
     /// Through the server at this address, like http://127.0.0.1:3141/root/pypi/+simple/
     #[arg(long, value_name = "URL", conflicts_with = "index")]
     pub index_url: Option<String>,
+    /// Read protected indexes with the token that this file holds, or standard input (-)
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
     /// Only files for this Python, like 3.12; files for any without
     #[arg(long, value_name = "VERSION")]
     pub python: Option<String>,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
 const CREDENTIALS_BYTES_MAX: usize = 8 * 1024;
 
 /// The user's name that stands for a token alone; uploaders send it too.
-const TOKEN_USER: &str = "__token__";
+pub const TOKEN_USER: &str = "__token__";
 
 /// User and password (or token) of a request, from the values of `Authorization` and `X-Devpi-Auth`.
 ///

@@ -38,7 +38,7 @@ pub(super) async fn see_to_root(config: &Config, index: &Index) -> Result<(), Ru
         return Ok(());
     }
     if let Some(path) = &config.owners.root_password_file {
-        index.first_password(&given(path)?).await?;
+        index.first_password(&secret_in(path, "root's password")?).await?;
         return Ok(());
     }
     let password = random_password().map_err(IndexError::from)?;
@@ -57,8 +57,8 @@ pub(super) async fn see_to_root(config: &Config, index: &Index) -> Result<(), Ru
     Ok(())
 }
 
-/// The password that stands in a file, or comes by standard input: its first line.
-fn given(path: &Path) -> Result<Secret, RunError> {
+/// The secret that stands in a file, or comes by standard input: its first line.
+pub(super) fn secret_in(path: &Path, what: &str) -> Result<Secret, RunError> {
     let failed = |why: io::Error| RunError::File { path: path.to_owned(), why };
     let mut text = String::new();
     match path == Path::new("-") {
@@ -71,7 +71,7 @@ fn given(path: &Path) -> Result<Secret, RunError> {
     let password = text.lines().next().unwrap_or_default();
     if password.is_empty() {
         let from = if path == Path::new("-") { PathBuf::from("standard input") } else { path.to_owned() };
-        let sentence = format!("root's password in {} is empty; write one in its first line", from.display());
+        let sentence = format!("{what} in {} is empty; write one in its first line", from.display());
         return Err(RunError::Usage(sentence));
     }
     Ok(Secret::new(password.to_owned()))

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from urllib.parse import urljoin
 
+from devpi_server import must_api
 from fixture import Upstream
 from processes import Sidewheel, check_database, check_store, clean_env, get, passed, require, run, temp_dir
 from tools import check_imports
@@ -22,6 +23,7 @@ def cachetools(tools, binary):
     for name, path in (("uv.lock", locks.uv), ("pylock.toml", locks.pylock), ("requirements.txt", locks.requirements)):
         prefetched(tools, binary, upstream, locks, name, path)
     alone(tools, binary, upstream, locks)
+    protected(binary, upstream, locks)
     seen_and_purged(binary, upstream)
     upstream.close()
 
@@ -130,6 +132,29 @@ def alone(tools, binary, upstream, locks):
         require(ran.code == EXIT_USAGE and wrong[1] in ran.text, ran.told())
     check_database(data, "after a prefetch without a server")
     passed("prefetch works without a server, and names what is not to be had")
+
+
+def protected(binary, upstream, locks):
+    """An index that not everybody may read: a token comes from a file, never from what is typed."""
+    data = Path(temp_dir("protected")) / "data"
+    server = Sidewheel(binary, data, upstream)
+    password = (data / "root-password").read_text().strip()
+    settings = {"bases": ["root/pypi"], "acl_read": ["root"]}
+    must_api(server.base, "PUT", "/root/closed", settings, password=password)
+    ran = cache(binary, data, "prefetch", locks.uv, "--index", "root/closed")
+    require(ran.code == EXIT_INCOMPLETE and "--token-file" in ran.text, ran.told())
+    env = clean_env(temp_dir("command"))
+    token = run([binary, "token", "create", "--user", "root", "--read", "--data", data], env)
+    require(token.code == 0, token.told())
+    path = Path(temp_dir("token")) / "token"
+    path.write_text(token.text)
+    ran = cache(binary, data, "prefetch", locks.uv, "--index", "root/closed", "--token-file", path)
+    require(ran.code == 0, ran.told())
+    typed = server.base.replace("://", "://root:secret@") + "/root/closed/+simple/"
+    ran = cache(binary, data, "prefetch", locks.uv, "--index-url", typed)
+    require(ran.code == EXIT_USAGE and "--token-file" in ran.text and "secret" not in ran.text, ran.told())
+    server.stop()
+    passed("prefetch reads a protected index with a token from a file, and takes no secret that is typed")
 
 
 def seen_and_purged(binary, upstream):

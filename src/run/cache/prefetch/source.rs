@@ -2,11 +2,12 @@ use super::super::{index, purge::uncapped};
 use crate::cli::CachePrefetch;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_INDEX, Listen};
-use crate::http::Hosts;
+use crate::http::{Hosts, TOKEN_USER};
 use crate::index::Index as House;
 use crate::metrics::Metrics;
 use crate::names::{IndexName, ProjectName};
 use crate::run::RunError;
+use crate::run::first::secret_in;
 use crate::run::open::{open_data, open_index};
 use crate::server::control::{self, Answer, ControlError, Request};
 use crate::server::{Bound, Handler, HandlerParts, Server, Timeouts};
@@ -15,7 +16,6 @@ use crate::upstream::{
     Clients, ClientsConfig, Credentials, FetchError, FileFetch, MirrorSite, PageFetch, PageKind, Upstream,
 };
 use parking_lot::Mutex;
-use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -48,9 +48,10 @@ pub(super) struct Index(Upstream);
 
 impl Source {
     pub async fn open(config: &Config, options: &CachePrefetch) -> Result<Self, RunError> {
+        let token = options.token_file.as_deref().map(|path| secret_in(path, "the token")).transpose()?;
+        let credentials = token.map(|token| Credentials::new(TOKEN_USER, token.expose().to_owned()));
         if let Some(raw) = &options.index_url {
-            let base = Url::parse(raw).map_err(|why| RunError::Usage(format!("--index-url {raw:?}: {why}")))?;
-            return Self::over(base, None);
+            return Self::over(given(raw)?, credentials, None);
         }
         let name = index(Some(&options.index))?.map_or(DEFAULT_INDEX.to_owned(), |name| name.to_string());
         let (root, alone) = match running(config).await? {
@@ -63,13 +64,10 @@ impl Source {
             }
         };
         let base = Url::parse(&format!("{root}{name}/+simple/"));
-        Self::over(base.map_err(|why| RunError::Usage(format!("{root}: {why}")))?, alone)
+        Self::over(base.map_err(|why| RunError::Usage(format!("{root}: {why}")))?, credentials, alone)
     }
 
-    fn over(base: Url, alone: Option<(Server, House)>) -> Result<Self, RunError> {
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let credentials = (!base.username().is_empty())
-            .then(|| Credentials::new(decoded(base.username()), decoded(base.password().unwrap_or_default())));
+    fn over(base: Url, credentials: Option<Credentials>, alone: Option<(Server, House)>) -> Result<Self, RunError> {
         let local = base.host().is_some_and(|host| match host {
             url::Host::Domain(name) => name == "localhost",
             url::Host::Ipv4(ip) => ip.is_loopback(),
@@ -117,7 +115,7 @@ impl Index {
             }
             Ok(PageFetch::Missing | PageFetch::NotModified { .. }) => Err("the index has no such project".to_owned()),
             Err(FetchError::Status { status: 401 | 403, .. }) => {
-                Err("reading the index needs a login; write --index-url https://user:token@host/…".to_owned())
+                Err("reading the index needs a login; give a token with --token-file".to_owned())
             }
             Err(why) => Err(why.to_string()),
         }
@@ -125,6 +123,18 @@ impl Index {
 
     pub async fn file(&self, url: &Url) -> Result<FileFetch, FetchError> {
         self.0.file(url, None, None, false).await
+    }
+}
+
+/// The address that was typed. A secret in it could be read by everybody who lists processes.
+fn given(raw: &str) -> Result<Url, RunError> {
+    match Url::parse(raw) {
+        Ok(url) if url.password().is_some() || !url.username().is_empty() => Err(RunError::Usage(
+            "--index-url names a user, and what is typed can be seen by others; give a token with --token-file"
+                .to_owned(),
+        )),
+        Ok(url) => Ok(url),
+        Err(why) => Err(RunError::Usage(format!("--index-url {raw:?}: {why}"))),
     }
 }
 
