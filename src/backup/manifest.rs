@@ -23,6 +23,18 @@ impl SnapshotId {
         (raw.len() == form.len() && raw.bytes().zip(form.bytes()).all(fits)).then(|| Self(raw.to_owned()))
     }
 
+    /// The name for a snapshot taken now: after all others, whatever the clock says. Two may be taken within a second, and
+    /// which is the newest decides what is restored and what is pruned.
+    pub fn after(newest: Option<&Self>, now: u64) -> Self {
+        let next = newest.and_then(Self::unix).map_or(0, |unix| unix + 1);
+        Self::at(now.max(next))
+    }
+
+    fn unix(&self) -> Option<u64> {
+        let (date, time) = self.0.split_once('T')?;
+        stamps::unix_of(&format!("{date}T{}", time.replace('-', ":")))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

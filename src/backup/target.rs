@@ -79,13 +79,12 @@ impl Target {
         write(&new.join(MANIFEST), text.as_bytes()).map_err(&failed)?;
         write(&new.join(MANIFEST_DIGEST), digest.as_bytes()).map_err(&failed)?;
         sync_directory(&new).map_err(&failed)?;
-        // Two within a second are told apart by the next free one.
-        let mut ids = (manifest.created..).map(SnapshotId::at);
-        let free = ids.find(|id| !self.place(id.as_str()).exists()).ok_or(BackupError::Lost)?;
-        fs::rename(&new, self.place(free.as_str())).map_err(&failed)?;
+        let newest = snapshots(&self.root)?.pop().map(|snapshot| snapshot.id);
+        let id = SnapshotId::after(newest.as_ref(), manifest.created);
+        fs::rename(&new, self.place(id.as_str())).map_err(&failed)?;
         sync_directory(&self.root.join(SNAPSHOTS)).map_err(&failed)?;
         sync_directory(&self.root).map_err(&failed)?;
-        Ok(free)
+        Ok(id)
     }
 
     /// Removes the oldest snapshots but `keep`, and files that no snapshot names any more.

@@ -338,6 +338,17 @@ async fn what_a_kill_left_is_swept_and_is_no_snapshot() {
 }
 
 #[tokio::test]
+async fn the_last_snapshot_is_the_newest_whatever_the_clock_says() {
+    let site = Site::with(&["one"]).await;
+    for _ in 0..3 {
+        let wish = BackupWish { keep: Some(1), ..site.wish() };
+        let taken = take(wish, &site.clock, quiet()).await.unwrap();
+        let all: Vec<_> = snapshots(&site.target()).unwrap().into_iter().map(|snapshot| snapshot.id).collect();
+        assert_eq!(all, [taken.id], "the one that was just taken went, or an older one stayed");
+    }
+}
+
+#[tokio::test]
 async fn two_snapshots_of_one_second_have_names_of_their_own() {
     let site = Site::with(&["one"]).await;
     let first = take(site.wish(), &site.clock, quiet()).await.unwrap();

@@ -8,7 +8,7 @@ use super::schema::{FORMAT, LAYOUT, Layout, StoreError, user_version};
 use super::{LOCK_WAIT, PRIVATE_FILE, STORE_FILE, private};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -162,9 +162,23 @@ async fn keep(data: &Path, databases: &[Database; 2]) -> Result<PathBuf, FormatE
 
 /// Whether what nobody can fetch again is the same in both.
 fn same(one: &Path, other: &Path) -> bool {
-    match (fs::read(one.join(PRIVATE_FILE)), fs::read(other.join(PRIVATE_FILE))) {
-        (Ok(one), Ok(other)) => one == other,
+    let open = |directory: &Path| File::open(directory.join(PRIVATE_FILE)).map(BufReader::new);
+    match (open(one), open(other)) {
+        (Ok(one), Ok(other)) => equal(one, other).unwrap_or(false),
         (one, other) => one.is_err() && other.is_err(),
+    }
+}
+
+/// Piece by piece: a database may be larger than the memory that we promise to need.
+fn equal(mut one: impl BufRead, mut other: impl BufRead) -> io::Result<bool> {
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let length = left.len().min(right.len());
+        if length == 0 || left.get(..length) != right.get(..length) {
+            return Ok(left.is_empty() && right.is_empty());
+        }
+        one.consume(length);
+        other.consume(length);
     }
 }
 

@@ -169,7 +169,7 @@ fn storage(spec: &str) -> Said {
         "sqlite" | "sqlite_db_files" => Said::Needless("data is always kept in SQLite and files"),
         _ => Said::Refused(
             "data is kept in SQLite and files only: write the old data out with devpi-export, take it over with \
-             `sidewheel import`, and leave this option out",
+             `sidewheel import devpi-export`, and leave this option out",
         ),
     }
 }

@@ -121,3 +121,14 @@ async fn what_is_newer_or_none_of_ours_is_refused_with_the_way_out() {
     pool.close().await;
     assert!(matches!(migrate(data).await, Err(FormatError::Newer { found: 99, .. })));
 }
+
+#[test]
+fn copies_are_compared_to_their_ends() {
+    let read = |text: &'static str| std::io::BufReader::with_capacity(3, text.as_bytes());
+    for (one, other, same) in
+        [("", "", true), ("abcdefg", "abcdefg", true), ("abcdefg", "abcdefx", false), ("abc", "abcd", false)]
+    {
+        assert_eq!(equal(read(one), std::io::Cursor::new(other)).unwrap(), same, "{one} {other}");
+        assert_eq!(equal(std::io::Cursor::new(other), read(one)).unwrap(), same, "{other} {one}");
+    }
+}
