@@ -109,7 +109,7 @@ pub fn parse_from(arguments: impl IntoIterator<Item = impl Into<OsString> + Clon
     Line::try_parse_from(arguments).map(Command::from)
 }
 
-/// A caching mirror of PyPI that serves beside Caddy.
+/// The wheel server that rides beside Caddy: a mirror of PyPI and private package indexes.
 #[derive(Debug, Parser)]
 #[command(name = "sidewheel", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
