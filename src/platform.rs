@@ -86,6 +86,3 @@ pub fn sync_file_system(inside: &File) -> std::io::Result<bool> {
 pub fn sync_file_system(_inside: &File) -> std::io::Result<bool> {
     Ok(false)
 }
-
-/// Whether launchd starts services here, and not systemd.
-pub const HAS_LAUNCHD: bool = cfg!(target_os = "macos");

@@ -195,8 +195,35 @@ impl Sources {
     }
 
     fn take_flags(&mut self, flags: &Flags) {
+        for Said { key, flag, values, form } in flags.said() {
+            let setting = Setting { place: flag.to_owned(), values, list: form == Form::List };
+            self.top.given.insert(key.to_owned(), setting);
+        }
+    }
+}
+
+/// How a setting stands in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    List,
+    Text,
+    Switch,
+}
+
+/// A flag that was given.
+pub(super) struct Said {
+    pub(super) key: &'static str,
+    pub(super) flag: &'static str,
+    /// Exactly one where it is no list.
+    pub(super) values: Vec<String>,
+    pub(super) form: Form,
+}
+
+impl Flags {
+    /// What is given, but for devpi-server's options.
+    pub(super) fn said(&self) -> Vec<Said> {
         // All fields are named, so that a new flag cannot be forgotten here.
-        let Flags {
+        let Self {
             listen,
             data,
             upstream,
@@ -212,20 +239,14 @@ impl Sources {
             root_password_file,
             user_creation,
             upload_max,
-            // Taken before.
             devpi: _,
-        } = flags;
+        } = self;
         let lists = [
             ("listen", "--listen", listen),
             ("file_origins", "--file-origin", file_origins),
             ("allowed_hosts", "--allowed-host", allowed_hosts),
         ];
-        for (key, flag, values) in lists.into_iter().filter(|(_, _, values)| !values.is_empty()) {
-            let setting = Setting { place: flag.to_owned(), values: values.clone(), list: true };
-            self.top.given.insert(key.to_owned(), setting);
-        }
-        let offline = offline.then(|| "true".to_owned());
-        let singles = [
+        let texts = [
             ("data", "--data", data),
             ("upstream", "--upstream", upstream),
             ("page_ttl", "--page-ttl", page_ttl),
@@ -234,17 +255,21 @@ impl Sources {
             ("log_format", "--log-format", log_format),
             ("log_file", "--log-file", log_file),
             ("public_url", "--public-url", public_url),
-            ("offline", "--offline", &offline),
             ("root_password_file", "--root-password-file", root_password_file),
             ("user_creation", "--user-creation", user_creation),
             ("upload_max", "--upload-max", upload_max),
         ];
-        for (key, flag, value) in singles {
-            if let Some(value) = value {
-                let setting = Setting { place: flag.to_owned(), values: vec![value.clone()], list: false };
-                self.top.given.insert(key.to_owned(), setting);
-            }
-        }
+        let lists = lists.map(|(key, flag, values)| Said { key, flag, values: values.clone(), form: Form::List });
+        let texts = texts.map(|(key, flag, value)| Said {
+            key,
+            flag,
+            values: value.iter().cloned().collect(),
+            form: Form::Text,
+        });
+        let values = if *offline { vec!["true".to_owned()] } else { Vec::new() };
+        let switch = Said { key: "offline", flag: "--offline", values, form: Form::Switch };
+        let all = lists.into_iter().chain(texts).chain([switch]);
+        all.filter(|said| !said.values.is_empty()).collect()
     }
 }
 

@@ -1,53 +1,18 @@
 use super::Flags;
+use super::sources::{Form, Said};
 use toml::{Table, Value};
 
 impl Flags {
     /// What is given, as a configuration file says it. devpi-server's options have no place in one.
     pub fn as_table(&self) -> Table {
-        // All fields are named, so that a new flag cannot be forgotten here.
-        let Self {
-            listen,
-            data,
-            upstream,
-            file_origins,
-            page_ttl,
-            memory,
-            disk,
-            offline,
-            log_format,
-            log_file,
-            public_url,
-            allowed_hosts,
-            root_password_file,
-            user_creation,
-            upload_max,
-            devpi: _,
-        } = self;
         let mut table = Table::new();
-        for (key, values) in [("listen", listen), ("file_origins", file_origins), ("allowed_hosts", allowed_hosts)] {
-            if !values.is_empty() {
-                table.insert(key.to_owned(), Value::from(values.clone()));
-            }
-        }
-        for (key, value) in [
-            ("data", data),
-            ("upstream", upstream),
-            ("page_ttl", page_ttl),
-            ("memory", memory),
-            ("disk", disk),
-            ("log_format", log_format),
-            ("log_file", log_file),
-            ("public_url", public_url),
-            ("root_password_file", root_password_file),
-            ("user_creation", user_creation),
-            ("upload_max", upload_max),
-        ] {
-            if let Some(value) = value {
-                table.insert(key.to_owned(), Value::from(value.clone()));
-            }
-        }
-        if *offline {
-            table.insert("offline".to_owned(), Value::from(true));
+        for Said { key, values, form, .. } in self.said() {
+            let value = match form {
+                Form::List => Some(Value::from(values)),
+                Form::Switch => Some(Value::from(true)),
+                Form::Text => values.into_iter().next().map(Value::from),
+            };
+            table.extend(value.map(|value| (key.to_owned(), value)));
         }
         table
     }

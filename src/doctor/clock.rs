@@ -23,22 +23,24 @@ pub(super) fn told(date: &str, by: &str) -> Option<Told> {
     Some(Told { unix, by: by.to_owned() })
 }
 
+/// The line that sets the clock.
+pub(super) const SET_CLOCK: &str = if MACOS { "sudo sntp -sS time.apple.com" } else { "sudo timedatectl set-ntp true" };
+
 pub(super) fn judge(told: Option<Told>, now: u64) -> Finding {
     let Some(Told { unix, by }) = told else {
         return Finding::skipped(CHECK, "upstream did not say what time it is");
     };
     let off = now.abs_diff(unix);
     let direction = if now > unix { "ahead of" } else { "behind" };
-    let line = if MACOS { "sudo sntp -sS time.apple.com" } else { "sudo timedatectl set-ntp true" };
     match off {
         _ if off <= OFF_SECONDS => Finding::ok(CHECK, format!("agrees with {by}")),
-        _ if off <= FAR_OFF_SECONDS => Finding::warning(CHECK, format!("{off} s {direction} {by}"), line),
+        _ if off <= FAR_OFF_SECONDS => Finding::warning(CHECK, format!("{off} s {direction} {by}"), SET_CLOCK),
         _ => {
             let says = format!(
                 "{} hours {direction} {by}: certificates look expired or not valid yet, and tokens end at the wrong time",
                 off / 3_600
             );
-            Finding::failed(CHECK, says, line)
+            Finding::failed(CHECK, says, SET_CLOCK)
         }
     }
 }

@@ -158,7 +158,6 @@ fn untrusted(facts: &Facts<'_>, intro: &str, why: &str) -> Finding {
             "sudo cp company-ca.pem /usr/local/share/ca-certificates/company-ca.crt && sudo update-ca-certificates"
         }
     };
-    let clock_line = if MACOS { "sudo sntp -sS time.apple.com" } else { "sudo timedatectl set-ntp true" };
     // The last two: an authority that only has the name of a trusted one, and another key.
     let foreign = ["UnknownIssuer", "CaUsedAsEndEntity", "BadSignature", "UnsupportedSignatureAlgorithm"];
     if foreign.iter().any(|words| why.contains(words)) {
@@ -178,7 +177,7 @@ fn untrusted(facts: &Facts<'_>, intro: &str, why: &str) -> Finding {
         return Finding::failed(
             CHECK,
             format!("{intro}: its certificate is out of its time ({why}); is the clock right?"),
-            clock_line,
+            super::clock::SET_CLOCK,
         );
     }
     if why.contains("NotValidForName") || why.contains("not valid for name") {

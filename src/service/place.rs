@@ -12,7 +12,7 @@ pub enum Manager {
 
 impl Manager {
     pub fn here() -> Self {
-        if platform::HAS_LAUNCHD { Self::Launchd } else { Self::Systemd }
+        if platform::machine::MACOS { Self::Launchd } else { Self::Systemd }
     }
 
     /// What the service is called where nothing else is said.
