@@ -19,9 +19,11 @@ mod site;
 pub use condition::{CacheDirectives, cache_directives, if_range, not_modified};
 pub use credentials::{TOKEN_USER, credentials};
 pub use encoding::{Encoding, encoding};
-pub use format::{Format, Negotiated, negotiate, wants_plain_json};
+pub use format::{Format, Negotiated, negotiate, wants_page, wants_plain_json};
 pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFacts, check_head};
 pub use hosts::{HostAnswer, HostEntryError, Hosts, Via};
 pub use range::{RangeAnswer, range};
-pub use route::{FileWhat, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, index_path, route};
+pub use route::{
+    FileWhat, IndexForm, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, index_path, route,
+};
 pub use site::{CrossSite, FetchFacts, fetch_site};

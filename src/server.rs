@@ -21,6 +21,7 @@ mod send;
 mod statuses;
 mod takeover;
 mod uploads;
+mod web;
 
 pub use control::{Event, Standing};
 pub use handler::{Handler, HandlerParts, Timeouts};

@@ -127,6 +127,13 @@ pub fn wants_plain_json(accept: Option<&str>) -> bool {
     json > 0 && json >= best("text/html")
 }
 
+/// Whether a browser asks: it names HTML, and nothing that programs read before it.
+pub fn wants_page(accept: Option<&str>) -> bool {
+    let mut named = weighted(accept.unwrap_or_default());
+    let html = named.any(|(media_type, quality)| quality > 0 && media_type.eq_ignore_ascii_case("text/html"));
+    html && !wants_plain_json(accept)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

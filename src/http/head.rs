@@ -55,6 +55,7 @@ pub enum Field {
     Authorization,
     CacheControl,
     ContentType,
+    Cookie,
     Expect,
     IfModifiedSince,
     IfNoneMatch,
@@ -275,8 +276,9 @@ impl<'a> HeadFacts<'a> {
     fn keep(&mut self, field: Field, name: &'static str, value: &'a [u8]) -> Result<(), HeadError> {
         let text = match std::str::from_utf8(value) {
             Ok(text) => text,
-            // Only the log reads it, and old clients put a user's name into it.
-            Err(_) if field == Field::UserAgent => return Ok(()),
+            // Only the log reads the one, and old clients put a user's name into it; the other is that of every server on
+            // this host, and ours is ASCII.
+            Err(_) if matches!(field, Field::UserAgent | Field::Cookie) => return Ok(()),
             Err(_) => return Err(HeadError::NotText(name)),
         };
         if let Some(before) = self.get(field) {
@@ -294,12 +296,13 @@ impl<'a> HeadFacts<'a> {
 }
 
 impl Field {
-    const ALL: [(Self, &'static str); 19] = [
+    const ALL: [(Self, &'static str); 20] = [
         (Self::Accept, "accept"),
         (Self::AcceptEncoding, "accept-encoding"),
         (Self::Authorization, "authorization"),
         (Self::CacheControl, "cache-control"),
         (Self::ContentType, "content-type"),
+        (Self::Cookie, "cookie"),
         (Self::Expect, "expect"),
         (Self::IfModifiedSince, "if-modified-since"),
         (Self::IfNoneMatch, "if-none-match"),
@@ -328,6 +331,8 @@ impl Field {
             Self::Accept
             | Self::AcceptEncoding
             | Self::CacheControl
+            // One line in HTTP/1.1 (RFC 6265 §5.4), but a proxy may have them apart from HTTP/2.
+            | Self::Cookie
             | Self::Expect
             | Self::IfNoneMatch
             | Self::XForwardedFor

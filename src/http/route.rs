@@ -53,8 +53,18 @@ pub enum Route {
     Metrics,
     /// `/+status`
     Status,
+    /// `/+status/events`: what `/+status` shows, as it changes.
+    StatusEvents,
     /// `/+login`
     Login,
+    /// `/+search`
+    Search,
+    /// `/+account`: a person's own page.
+    Account,
+    /// `/+do/{action}`: where the forms of the pages lead.
+    Do(String),
+    /// `/+static/{name}`: what the pages are drawn with.
+    Static(String),
     /// `/{user}`
     User(UserName),
     /// `/{user}/{index}`, with or without a final slash: installers mean the project list by the one with a slash.
@@ -63,6 +73,15 @@ pub enum Route {
     ProjectInfo { index: IndexName, name: ProjectName, spelling: Spelling },
     /// `/{user}/{index}/{project}/{version}`: the version as written, or `latest` or `stable`.
     VersionInfo { index: IndexName, name: ProjectName, version: String, spelling: Spelling },
+    /// `/{user}/+new`: the form for a new index.
+    NewIndex(UserName),
+    /// `/{user}/{index}/+settings`, `/{user}/{index}/+upload`: the forms of an index.
+    IndexForm { index: IndexName, form: IndexForm },
+    /// `/{user}/{index}/{project}/{version}/+doc/{path}`: a page of uploaded documentation; the path's segments decoded,
+    /// joined by `/`, with its final slash. devpi's frame around it, `+d`, leads here.
+    Docs { index: IndexName, name: ProjectName, version: String, path: String },
+    /// `/{user}/{index}/{project}/{version}/+toxresults`
+    ToxResults { index: IndexName, name: ProjectName, version: String },
     /// `/{user}/{index}/+simple/{project}/refresh`
     Refresh { index: IndexName, name: ProjectName },
     /// `/{user}/{index}/+simple/`, `/simple/`
@@ -79,6 +98,13 @@ pub enum Route {
     FileByPath { index: IndexName, path: String, filename: DistFilename, what: FileWhat },
     /// `/pypi/{project}/json`, `/pypi/{project}/{version}/json`
     LegacyJson { name: ProjectName, version: Option<Version> },
+}
+
+/// A form that belongs to an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexForm {
+    Settings,
+    Upload,
 }
 
 /// The index that a URL names.
@@ -135,6 +161,7 @@ pub struct Query {
     pub ignore_bases: bool,
     pub force: bool,
     pub error_on_noop: bool,
+    raw: String,
 }
 
 /// Reads a request target as it was sent, in origin form (`/path?query`) or absolute form (`http://host/path?query`;
@@ -174,12 +201,18 @@ fn find(segments: &[&str], slash: bool) -> Option<Place> {
         ["+ready"] => Route::Ready,
         ["+metrics"] => Route::Metrics,
         ["+status"] => Route::Status,
+        ["+status", "events"] => Route::StatusEvents,
         ["+login"] => Route::Login,
+        ["+search"] => Route::Search,
+        ["+account"] => Route::Account,
+        ["+do", action] => Route::Do(action.to_owned()),
+        ["+static", name] => Route::Static(name.to_owned()),
         ["simple", ref rest @ ..] => return simple(IndexRef::Default, rest, slash),
         ["pypi", project, "json"] => return legacy_json(project, None),
         ["pypi", project, version, "json"] => return legacy_json(project, Some(version)),
         [user] => Route::User(parse_user(user)?),
         [user, "+api"] => Route::UserApi(parse_user(user)?),
+        [user, "+new"] => Route::NewIndex(parse_user(user)?),
         [user, index] => Route::Index { index: parse_index(user, index)?, slash },
         [user, index, "+api"] => Route::IndexApi(parse_index(user, index)?),
         [user, index, "+simple", project, "refresh"] if !slash => {
@@ -188,6 +221,8 @@ fn find(segments: &[&str], slash: bool) -> Option<Place> {
         [user, index, "+simple", ref rest @ ..] => {
             return simple(IndexRef::Named(parse_index(user, index)?), rest, slash);
         }
+        [user, index, "+settings"] => Route::IndexForm { index: parse_index(user, index)?, form: IndexForm::Settings },
+        [user, index, "+upload"] => Route::IndexForm { index: parse_index(user, index)?, form: IndexForm::Upload },
         [user, index, project] => {
             let name = ProjectName::parse(project).ok()?;
             let spelling = Spelling { normalised: name.as_str() == project, slash };
@@ -196,9 +231,20 @@ fn find(segments: &[&str], slash: bool) -> Option<Place> {
         [user, index, project, version] if !project.starts_with('+') => {
             let name = ProjectName::parse(project).ok()?;
             let spelling = Spelling { normalised: name.as_str() == project, slash };
-            let fits = version.len() <= VERSION_BYTES_MAX && version.bytes().all(|byte| byte.is_ascii_graphic());
-            let version = fits.then(|| version.to_owned())?;
-            Route::VersionInfo { index: parse_index(user, index)?, name, version, spelling }
+            Route::VersionInfo { index: parse_index(user, index)?, name, version: parse_version(version)?, spelling }
+        }
+        [user, index, project, version, "+toxresults"] if !project.starts_with('+') => Route::ToxResults {
+            index: parse_index(user, index)?,
+            name: ProjectName::parse(project).ok()?,
+            version: parse_version(version)?,
+        },
+        [user, index, project, version, "+doc" | "+d", ref path @ ..] if !project.starts_with('+') => {
+            let mut path = path.join("/");
+            if slash && !path.is_empty() {
+                path.push('/');
+            }
+            let (index, name) = (parse_index(user, index)?, ProjectName::parse(project).ok()?);
+            Route::Docs { index, name, version: parse_version(version)?, path }
         }
         // A file is no directory.
         _ if slash => return None,
@@ -279,6 +325,12 @@ fn parse_index(user: &str, index: &str) -> Option<IndexName> {
     IndexName::from_parts(user, index).ok()
 }
 
+/// As it is written in the URL; whether there is such a version is not asked here.
+fn parse_version(version: &str) -> Option<String> {
+    let fits = version.len() <= VERSION_BYTES_MAX && version.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| version.to_owned())
+}
+
 fn parse_user(user: &str) -> Option<UserName> {
     UserName::parse(user).ok()
 }
@@ -298,7 +350,7 @@ fn parse_file(raw: &str) -> Option<(DistFilename, FileWhat)> {
 
 impl Query {
     fn parse(raw: Option<&str>) -> Self {
-        let mut query = Self::default();
+        let mut query = Self { raw: raw.unwrap_or_default().to_owned(), ..Self::default() };
         for pair in raw.unwrap_or_default().split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
@@ -313,6 +365,12 @@ impl Query {
             }
         }
         query
+    }
+
+    /// The first value of a field of a form that was sent in the query, decoded (a `+` is a space).
+    pub fn field(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.raw.as_bytes());
+        pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 }
 

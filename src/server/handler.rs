@@ -201,7 +201,7 @@ impl Handler {
             Route::Health if reads => self.health(),
             Route::Ready if reads => self.ready().await,
             Route::Metrics if reads => self.metrics_page(),
-            Route::Root if reads && !json => self.front(&self.base(request)),
+            Route::Static(name) if reads => self.asset(&name),
             // Installers mean the simple API by an address without `+simple` too (devpi's behaviour).
             Route::Index { index, slash: true } if reads && is_installer(request) => {
                 found(&format!("{}/+simple/", http::index_path(&index)))
@@ -213,6 +213,8 @@ impl Handler {
                 found(&format!("{}/{name}", http::index_path(&index)))
                     .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
             }
+            route if reads && Self::is_for_page(request, &route) => self.page_for_people(request, route, query).await,
+            Route::Root if reads && !json => self.front(&self.base(request)),
             Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
                 self.upload(request, &index, body, json).await
             }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// nothing changes). A step that was released stays as it is. It runs in the transaction that makes all missing steps,
 /// on data that older programs wrote, and on empty databases after the steps before it; it takes no bound parameter.
 /// It only adds: after an upgrade without a gap the old program ends its answers on the new tables.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What a database of ours is made of.
 pub(super) struct Layout {
@@ -18,7 +18,7 @@ pub(super) struct Layout {
     pub steps: [&'static str; FORMAT as usize],
 }
 
-pub(super) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING] };
+pub(super) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING, PAGES] };
 
 /// `document`: what upstream said, one compressed row, written once per change.
 /// `blob`: a file in the cache, its size and last use (Unix seconds): the books of the eviction.
@@ -72,6 +72,9 @@ CREATE TABLE address (
     PRIMARY KEY (index_name, place, filename)
 ) WITHOUT ROWID;
 ";
+
+/// What pages for people need.
+const PAGES: &str = "";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

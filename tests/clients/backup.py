@@ -338,12 +338,12 @@ def scrubbed(binary):
 def formats(binary):
     data = golden()
     server = Sidewheel(binary, data, extra=["--offline"])
-    require(any("format 1" in line and "before-format-2" in line for line in server.lines), "".join(server.lines))
+    require(any("format 1" in line and "before-format-3" in line for line in server.lines), "".join(server.lines))
     answer = get(listed(server.base + "/alice/dev/+simple/", "golden")["golden-1.0-py3-none-any.whl"][0])
     require(answer.status == 200 and answer.body == packages.wheel("golden", "1.0").data, "the upload of then is another")
     must_api(server.base, "PUT", "/alice/more", {"bases": []}, "alice", PASSWORD)
     server.stop()
-    require(version(data / "before-format-2/private.db") == 1 and version(data / "private.db") > 1, "nothing was migrated")
+    require(version(data / "before-format-3/private.db") == 1 and version(data / "private.db") > 1, "nothing was migrated")
     (data / "format").write_text("99\nsidewheel 7.0\n")
     ran = run([binary, "serve", "--data", data, "--listen", "127.0.0.1:0"], clean_env(temp_dir("command")))
     require(ran.code == CONFIG and all(word in ran.text for word in ("format 99", "7.0", "backup")), ran.told())
@@ -360,7 +360,7 @@ def formats(binary):
             counts[call] += ran.code != 0
             ran = command(binary, "init", "--data", data)
             require(ran.code == 0, "after kill -9 of a migration at {} number {}: {}".format(call, number, ran.told()))
-            kept = sorted(data.glob("before-format-2*"))
+            kept = sorted(data.glob("before-format-3*"))
             require(len(kept) == 1 and version(kept[0] / "private.db") == 1 and version(data / "private.db") > 1,
                     "after kill -9 of a migration at {} number {}: {}".format(call, number, kept))
             check_database(data, "after the migration", "private.db")

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by layer; a room uses only rooms of a lower layer, and those of `SIDEWAYS`.
 const LAYERS: [&[&str]; 6] = [
     &["names", "clock", "metrics", "platform"],
-    &["simple", "rules", "http", "fresh", "config", "configure"],
+    &["simple", "rules", "http", "fresh", "config", "configure", "readme", "search"],
     &["store", "cache", "upstream", "auth"],
     &["index"],
     &["upload", "api", "web", "import", "export", "backup", "prefetch"],

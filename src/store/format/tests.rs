@@ -45,7 +45,7 @@ async fn an_older_directory_is_brought_up_and_kept_as_it_was() {
     let older = Private::open(data).await.err().unwrap().to_string();
     assert!(older.contains("format 1") && older.contains("sidewheel init"), "{older}");
     assert!(matches!(Store::open(data).await, Err(StoreError::Older { .. })));
-    let kept = data.join("before-format-2");
+    let kept = data.join("before-format-3");
     assert_eq!(migrate(data).await.unwrap(), Some(Migrated { from: 1, kept: kept.clone() }));
     assert_eq!(formats(data).await, (Some(FORMAT), Some(FORMAT), FORMAT.to_string()));
     assert_eq!((formats(&kept).await.0, formats(&kept).await.1), (Some(1), Some(1)));
@@ -55,7 +55,7 @@ async fn an_older_directory_is_brought_up_and_kept_as_it_was() {
         |path: &Path| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777;
     assert_eq!((mode(&kept), mode(&kept.join(PRIVATE_FILE))), (0o700, 0o600), "others read the hashes");
     assert_eq!(migrate(data).await.unwrap(), None);
-    assert_eq!(entries(data), ["before-format-2"]);
+    assert_eq!(entries(data), ["before-format-3"]);
 }
 
 #[tokio::test]
@@ -64,17 +64,17 @@ async fn a_kill_at_any_step_is_made_good_by_the_next_run() {
     let data = data.path();
     of_format_1(data).await;
     // Killed while it copied, and between the copy's name and the first transaction.
-    fs::create_dir(data.join("before-format-2.new")).unwrap();
-    fs::write(data.join("before-format-2.new/private.db"), b"half").unwrap();
+    fs::create_dir(data.join("before-format-3.new")).unwrap();
+    fs::write(data.join("before-format-3.new/private.db"), b"half").unwrap();
     keep(data, &[Database::private(data), Database::store(data)]).await.unwrap();
     keep(data, &[Database::private(data), Database::store(data)]).await.unwrap();
-    assert_eq!(entries(data), ["before-format-2"], "a run that is killed again and again fills the disk");
+    assert_eq!(entries(data), ["before-format-3"], "a run that is killed again and again fills the disk");
     // Killed between the two databases.
     Database::private(data).migrate().await.unwrap();
     assert_eq!(formats(data).await, (Some(FORMAT), Some(1), String::new()));
     assert_eq!(migrate(data).await.unwrap().map(|migrated| migrated.from), Some(1));
     assert_eq!(formats(data).await, (Some(FORMAT), Some(FORMAT), FORMAT.to_string()));
-    let (private, _, _) = formats(&data.join("before-format-2")).await;
+    let (private, _, _) = formats(&data.join("before-format-3")).await;
     assert_eq!(private, Some(1), "the copy from before gave way to one of after");
     // Killed before the file was written.
     fs::remove_file(data.join(FORMAT_FILE)).unwrap();
@@ -93,7 +93,7 @@ async fn another_state_of_the_same_format_is_kept_beside_the_first() {
     sqlx::raw_sql("INSERT INTO user VALUES ('bob', NULL, 1, NULL, '{}')").execute(&pool).await.unwrap();
     pool.close().await;
     keep(data, &databases).await.unwrap();
-    assert_eq!(entries(data), ["before-format-2", "before-format-2.1"]);
+    assert_eq!(entries(data), ["before-format-3", "before-format-3.1"]);
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn what_is_newer_or_none_of_ours_is_refused_with_the_way_out() {
     let data = data.path();
     let file = data.join(FORMAT_FILE);
     for (text, words) in [
-        ("99\nsidewheel 7.1.0\n", ["format 99", "(sidewheel 7.1.0)", "knows format 2", "restore a backup"]),
+        ("99\nsidewheel 7.1.0\n", ["format 99", "(sidewheel 7.1.0)", "knows format 3", "restore a backup"]),
         ("99\n", ["format 99", env!("CARGO_PKG_VERSION"), "newer", "restore a backup"]),
         ("backup\nsidewheel 0.1.0\n", ["is a backup", "sidewheel restore", "", ""]),
         ("nonsense", ["does not say a format", "", "", ""]),

@@ -1,6 +1,6 @@
 use crate::store::schema::Layout;
 
-pub(in crate::store) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING] };
+pub(in crate::store) const LAYOUT: Layout = Layout { steps: [TABLES, KEEPING, PAGES] };
 
 /// `project`: stays when its last release goes, so that the name stays owned; it goes with its index only.
 /// `file`: a release file, a documentation zip or the result of a test run; `metadata_…` is a wheel's core metadata.
@@ -72,3 +72,6 @@ CREATE TABLE address (
     PRIMARY KEY (index_name, place, filename)
 ) WITHOUT ROWID;
 ";
+
+/// What pages for people need.
+const PAGES: &str = "";

@@ -1,0 +1,108 @@
+use super::handler::{Handler, Request};
+use super::reply::{Reply, Status};
+use super::statuses;
+use crate::http::{Field, Query, Route, wants_page};
+use crate::index::IndexError;
+use crate::metrics::Kind;
+use crate::rules::Subject;
+use crate::web::{self, Asked, Page, Viewer};
+
+/// What every page says to browsers: nothing but what is ours, no frame around it, no script in it.
+const PAGE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+                         Cross-Origin-Opener-Policy: same-origin\r\nReferrer-Policy: same-origin\r\n";
+
+/// Pictures of descriptions lie elsewhere; everything else is ours.
+fn content_security_policy(pictures: bool) -> &'static str {
+    match pictures {
+        true => {
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data: https:; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        }
+        false => {
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        }
+    }
+}
+
+/// A year: an asset's name holds its digest.
+const ASSET_CACHE_CONTROL: &str = "max-age=31536000, immutable, public";
+
+impl Handler {
+    /// Whether a request that reads is one for a page: some addresses are pages alone, of others programs read JSON.
+    pub(super) fn is_for_page(request: &Request<'_>, route: &Route) -> bool {
+        match route {
+            Route::Account | Route::NewIndex(_) | Route::IndexForm { .. } | Route::ToxResults { .. } => true,
+            Route::Root
+            | Route::Status
+            | Route::Login
+            | Route::User(_)
+            | Route::Index { .. }
+            | Route::ProjectInfo { .. }
+            | Route::VersionInfo { .. } => wants_page(request.facts.get(Field::Accept)),
+            _ => false,
+        }
+    }
+
+    /// A page for people.
+    pub(super) async fn page_for_people(&self, request: &Request<'_>, route: Route, query: &Query) -> Reply {
+        let viewer = match self.viewer(request).await {
+            Ok(viewer) => viewer,
+            Err(why) => {
+                return self.page_problem(request, &Viewer { subject: Subject::Anonymous, form_token: None }, &why);
+            }
+        };
+        let base = self.base(request);
+        let asked = Asked {
+            index: self.index(),
+            viewer: &viewer,
+            base: &base,
+            default_index: self.default_index(),
+            now: self.unix(),
+        };
+        match page(&asked, route, query).await {
+            Ok(page) => page_reply(&asked, Status::OK, &page),
+            Err(why) => self.page_problem(request, &viewer, &why),
+        }
+    }
+
+    /// Who is in front of the page.
+    async fn viewer(&self, request: &Request<'_>) -> Result<Viewer, IndexError> {
+        Ok(Viewer { subject: self.subject(request).await?, form_token: None })
+    }
+
+    fn page_problem(&self, request: &Request<'_>, viewer: &Viewer, why: &IndexError) -> Reply {
+        let status = statuses::reply(why, Kind::Other, false).status;
+        let base = self.base(request);
+        let asked =
+            Asked { index: self.index(), viewer, base: &base, default_index: self.default_index(), now: self.unix() };
+        page_reply(&asked, status, &web::problem(status.0, status.phrase(), &statuses::sentence(why)))
+    }
+
+    /// `/+static/{name}`
+    pub(super) fn asset(&self, name: &str) -> Reply {
+        match web::asset(name) {
+            Some(asset) => Reply::text(Status::OK, Kind::Other, asset.content_type, asset.bytes)
+                .line("Cross-Origin-Resource-Policy", "same-origin")
+                .line("Cache-Control", ASSET_CACHE_CONTROL),
+            None => Reply::error(Status(404), Kind::Other, "there is nothing at this address", false),
+        }
+    }
+}
+
+async fn page(asked: &Asked<'_>, route: Route, _query: &Query) -> Result<Page, IndexError> {
+    match route {
+        Route::Root => Ok(web::front(asked)),
+        _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
+    }
+}
+
+fn page_reply(asked: &Asked<'_>, status: Status, page: &Page) -> Reply {
+    let text = web::document(asked, page);
+    let mut reply = Reply::text(status, Kind::Other, "text/html; charset=utf-8", text);
+    reply.lines.push_str(PAGE_SAFE);
+    reply
+        .line("Content-Security-Policy", content_security_policy(page.pictures))
+        .line("Cache-Control", "no-store")
+        .line("Vary", "Accept, Cookie")
+}

@@ -1,0 +1,62 @@
+//! Pages for people.
+//!
+//! Enters: who asks, a typed wish. Leaves: a page of HTML, or the error of the journey.
+//! Must not know: SQL, files, headers, cookies, sockets.
+//!
+//! A page can be read without a script; what `assets/app.js` adds is comfort. All text is escaped by the templates, and
+//! what is markup already ([`maud::PreEscaped`]) comes from `readme` alone.
+
+mod assets;
+mod front;
+mod layout;
+mod parts;
+
+pub use assets::{Asset, asset};
+pub use front::front;
+pub use layout::{document, problem};
+
+use crate::index::Index;
+use crate::names::IndexName;
+use crate::rules::Subject;
+use maud::Markup;
+
+/// Who asks whom.
+pub struct Asked<'a> {
+    pub index: &'a Index,
+    pub viewer: &'a Viewer,
+    /// How absolute URLs begin, without a slash at the end: lines to paste need them.
+    pub base: &'a str,
+    /// The index that `/simple/` means.
+    pub default_index: &'a IndexName,
+    /// Unix seconds.
+    pub now: u64,
+}
+
+/// The person in front of the page.
+pub struct Viewer {
+    pub subject: Subject,
+    /// Proves that a form is ours; none for who has no session, and then pages offer nothing to do.
+    pub form_token: Option<String>,
+}
+
+/// What a page says, without what stands around it.
+pub struct Page {
+    /// Of the window.
+    pub title: String,
+    /// Where it stands, from the top: text and path. The page itself is not among them.
+    pub above: Vec<(String, String)>,
+    pub body: Markup,
+    /// It shows a description, whose pictures may be elsewhere.
+    pub pictures: bool,
+}
+
+impl Page {
+    pub fn new(title: impl Into<String>, body: Markup) -> Self {
+        Self { title: title.into(), above: Vec::new(), body, pictures: false }
+    }
+
+    pub fn below(mut self, above: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.above = above.into_iter().collect();
+        self
+    }
+}
