@@ -14,7 +14,6 @@ mod digests;
 mod error;
 mod filename;
 mod form;
-mod metadata;
 mod pace;
 mod sdist;
 mod versiondata;
@@ -26,7 +25,6 @@ pub use archive::{Archive, read_archive};
 pub use check::{check_docs, check_file, check_submit, check_toxresult};
 pub use error::{Refusal, UploadError};
 pub use form::{Content, FIELDS_BYTES_MAX, Form, Limits, receive};
-pub use metadata::{CoreMetadata, MetadataError};
 pub use versiondata::versiondata_defaults;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::check::{inside, is_short_line};
-use super::{Form, MetadataError, Refusal, UploadError, filename, versiondata};
+use super::{Form, Refusal, UploadError, filename, versiondata};
 use crate::names::{DistFilename, ProjectName};
+use crate::simple::MetadataError;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::fs::File;

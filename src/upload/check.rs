@@ -1,11 +1,11 @@
 use super::digests::Stated;
-use super::metadata::one_line;
 use super::zips::{Fault, Zip};
-use super::{Content, CoreMetadata, Form, MetadataError, Refusal, UploadError, filename, sdist, versiondata};
+use super::{Content, Form, Refusal, UploadError, filename, sdist, versiondata};
 use crate::cache::{DiskError, Spool};
 use crate::index::wheel::{self, WheelError};
 use crate::index::{NewDocs, NewFile, NewRelease};
 use crate::names::{DistFilename, DistKind, ProjectName, Sha256};
+use crate::simple::{MetadataError, MetadataFile, one_line};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -144,7 +144,7 @@ pub(super) fn is_short_line(text: &str) -> bool {
 pub(super) struct Inside {
     /// A wheel's METADATA as it is in the archive.
     pub(super) metadata: Option<Bytes>,
-    pub(super) core: Option<CoreMetadata>,
+    pub(super) core: Option<MetadataFile>,
 }
 
 fn inspect(spool: &Spool, filename: &DistFilename, sha256: Sha256, stated: &Stated) -> Result<Inside, UploadError> {
@@ -179,8 +179,8 @@ pub(super) fn inside(mut file: &File, size: u64, filename: &DistFilename) -> Res
     Ok(Inside { metadata: None, core: pkg_info.map(|bytes| parse(&bytes, name)).transpose()? })
 }
 
-fn parse(bytes: &[u8], filename: &str) -> Result<CoreMetadata, Refusal> {
-    CoreMetadata::parse(bytes).map_err(|why| Refusal::BadMetadata { filename: filename.to_owned(), why })
+fn parse(bytes: &[u8], filename: &str) -> Result<MetadataFile, Refusal> {
+    MetadataFile::parse(bytes).map_err(|why| Refusal::BadMetadata { filename: filename.to_owned(), why })
 }
 
 fn from_wheel(error: &WheelError) -> Fault {
@@ -193,7 +193,7 @@ fn from_wheel(error: &WheelError) -> Fault {
 
 /// The form may not say another project or version than the archive, which is what installers will see.
 fn agree(
-    core: &CoreMetadata,
+    core: &MetadataFile,
     filename: &DistFilename,
     project: &ProjectName,
     display_name: &str,

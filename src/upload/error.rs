@@ -1,5 +1,5 @@
 use crate::cache::DiskError;
-use crate::upload::MetadataError;
+use crate::simple::MetadataError;
 use std::error::Error;
 use std::fmt::{self, Write};
 

@@ -3,7 +3,7 @@ const FIELDS_MAX: usize = 10_000;
 
 /// Core metadata: METADATA of a wheel or PKG-INFO of an sdist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoreMetadata {
+pub struct MetadataFile {
     pub name: String,
     pub version: String,
     pub requires_python: Option<String>,
@@ -26,7 +26,7 @@ pub enum MetadataError {
     TooMany,
 }
 
-impl CoreMetadata {
+impl MetadataFile {
     /// Reads what is written like the head of a mail: `Name: value`, continued by lines that begin with white space,
     /// then an empty line and the body. As Python's reader does, the first line that is no field begins the body.
     ///
@@ -65,10 +65,30 @@ impl CoreMetadata {
         Ok(metadata)
     }
 
+    /// The fields as forms of uploads name them (PyPI's upload API: `Requires-Dist` is `requires_dist`), the description
+    /// last. What setuptools calls `UNKNOWN` is nothing.
+    pub fn form_fields(&self) -> Vec<(String, String)> {
+        let told = |(name, value): &&(String, String)| {
+            !value.is_empty() && value != "UNKNOWN" && !name.eq_ignore_ascii_case("Description")
+        };
+        let field = |(name, value): &(String, String)| (form_key(name), value.clone());
+        let mut fields: Vec<_> = self.fields.iter().filter(told).map(field).collect();
+        fields.extend(self.description.clone().map(|text| ("description".to_owned(), text)));
+        fields
+    }
+
     /// All values of a field, in their order; names of fields have no case.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         all(&self.fields, name)
     }
+}
+
+/// The fields whose key in a form is not their name in lower case.
+const FORM_KEYS: [(&str, &str); 2] = [("classifier", "classifiers"), ("project_url", "project_urls")];
+
+fn form_key(name: &str) -> String {
+    let key = name.to_ascii_lowercase().replace('-', "_");
+    FORM_KEYS.iter().find(|(field, _)| *field == key).map_or(key, |(_, other)| (*other).to_owned())
 }
 
 fn all<'a>(fields: &'a [(String, String)], name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -112,20 +132,30 @@ mod tests {
     fn reads_fields_continuations_and_the_body() {
         let text = b"Metadata-Version: 2.1\r\nname: a.b\r\nVersion:1.0\nRequires-Python: >=3.8,\n   !=3.9\n\
             Classifier: X\nclassifier: Y: Z\nDescription: one\n        two\n\n# Body\n\nEnd: of it\n";
-        let metadata = CoreMetadata::parse(text).unwrap();
+        let metadata = MetadataFile::parse(text).unwrap();
         assert_eq!((metadata.name.as_str(), metadata.version.as_str()), ("a.b", "1.0"));
         assert_eq!(metadata.requires_python.as_deref(), Some(">=3.8, !=3.9"));
         assert_eq!(metadata.all("Classifier").collect::<Vec<_>>(), ["X", "Y: Z"]);
         assert_eq!(metadata.all("description").next(), Some("one\n        two"));
         assert_eq!(metadata.description.as_deref(), Some("# Body\n\nEnd: of it\n"));
         assert_eq!(metadata.fields.len(), 7);
-        let old = CoreMetadata::parse(b"Name: a\nVersion: 1\nAuthor: J\xf6rg\nDescription: D").unwrap();
+        let old = MetadataFile::parse(b"Name: a\nVersion: 1\nAuthor: J\xf6rg\nDescription: D").unwrap();
         assert_eq!(old.description.as_deref(), Some("D"));
     }
 
     #[test]
+    fn fields_are_told_as_a_form_has_them() {
+        let text = b"Name: a\nVersion: 1\nHome-page: UNKNOWN\nClassifier: X\nClassifier: Y\nRequires-Dist: b\n\nbody";
+        let fields = MetadataFile::parse(text).unwrap().form_fields();
+        let fields: Vec<_> = fields.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let expected =
+            [("name", "a"), ("version", "1"), ("classifiers", "X"), ("classifiers", "Y"), ("requires_dist", "b")];
+        assert_eq!(fields, [expected.as_slice(), &[("description", "body")]].concat());
+    }
+
+    #[test]
     fn a_line_that_is_no_field_begins_the_body() {
-        let metadata = CoreMetadata::parse(b"Name: a\nVersion: 1\nno field\nRequires-Python: >=3").unwrap();
+        let metadata = MetadataFile::parse(b"Name: a\nVersion: 1\nno field\nRequires-Python: >=3").unwrap();
         assert_eq!(metadata.requires_python, None);
         assert_eq!(metadata.description.as_deref(), Some("no field\nRequires-Python: >=3"));
     }
@@ -140,15 +170,15 @@ mod tests {
             ("Name: a\rVersion: 1\rVersion: 2".into(), MetadataError::Repeated("Version")),
             ("a: b\n".repeat(FIELDS_MAX + 1), MetadataError::TooMany),
         ] {
-            assert_eq!(CoreMetadata::parse(text.as_bytes()), Err(error));
+            assert_eq!(MetadataFile::parse(text.as_bytes()), Err(error));
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), text in "(Name|Version|[a-z:\r\n \t])*") {
-            let _ = CoreMetadata::parse(&bytes);
-            let _ = CoreMetadata::parse(text.as_bytes());
+            let _ = MetadataFile::parse(&bytes);
+            let _ = MetadataFile::parse(text.as_bytes());
         }
     }
 }
