@@ -65,20 +65,24 @@ class Dist:
         return self.filename.split("-")[1].replace(".tar.gz", "")
 
 
-def core_metadata(name, version, requires, requires_python):
-    lines = ["Metadata-Version: 2.2", "Name: " + name, "Version: " + version, "Summary: a fixture"]
+def core_metadata(name, version, requires, requires_python, told=()):
+    """`told` is more of it: pairs of field and value; the description stands after the fields."""
+    told = [("Summary", "a fixture"), *told] if "Summary" not in dict(told) else list(told)
+    lines = ["Metadata-Version: 2.2", "Name: " + name, "Version: " + version]
+    lines += ["{}: {}".format(*pair) for pair in told if pair[0] != "Description"]
     if requires_python:
         lines.append("Requires-Python: " + requires_python)
     lines += ["Requires-Dist: " + requirement for requirement in requires]
-    return "\n".join(lines) + "\n"
+    described = ["\n" + text for field, text in told if field == "Description"]
+    return "\n".join(lines) + "\n" + "".join(described)
 
 
 def wheel(name, version, requires=(), requires_python=">=3.8", uploaded="2024-01-02T03:04:05.000000Z", yanked=None,
-          ballast=0):
+          ballast=0, told=()):
     """A pure wheel with one module; `ballast` adds that many bytes which do not compress."""
     module = name.lower().replace(".", "_").replace("-", "_")
     info = "{}-{}.dist-info".format(module, version)
-    metadata = core_metadata(name, version, requires, requires_python)
+    metadata = core_metadata(name, version, requires, requires_python, told)
     files = [(module + ".py", "VERSION = {!r}\n".format(version).encode())]
     if ballast:
         files.append((module + "_ballast.bin", random.Random(name + version).randbytes(ballast)))
@@ -102,9 +106,9 @@ def wheel(name, version, requires=(), requires_python=">=3.8", uploaded="2024-01
     return Dist(filename, out.getvalue(), metadata.encode(), requires_python, uploaded, yanked)
 
 
-def source_tree(name, version, requires=()):
+def source_tree(name, version, requires=(), told=()):
     """The files of a project of one module that builds without asking any index, the same bytes each time."""
-    metadata = core_metadata(name, version, requires, ">=3.8")
+    metadata = core_metadata(name, version, requires, ">=3.8", told)
     pyproject = (
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         '[project]\nname = "{}"\nversion = "{}"\nrequires-python = ">=3.8"\ndependencies = {}\n'.format(
@@ -118,10 +122,10 @@ def source_tree(name, version, requires=()):
     }
 
 
-def sdist(name, version, uploaded="2024-01-02T03:04:05.000000Z", requires=(), more=()):
+def sdist(name, version, uploaded="2024-01-02T03:04:05.000000Z", requires=(), more=(), told=()):
     """A source distribution of `source_tree` and the files of `more`."""
     root = "{}-{}".format(name, version)
-    files = dict(source_tree(name, version, requires), **dict(more))
+    files = dict(source_tree(name, version, requires, told), **dict(more))
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path, text in files.items():

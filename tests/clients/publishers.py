@@ -88,7 +88,8 @@ def basic(user, secret):
 
 
 def post(index, dist, user, secret, **fields):
-    """One upload of one file, as the upload API of 2007 wants it; `fields` replaces or adds form fields."""
+    """One upload of one file, as the upload API of 2007 wants it; `fields` replaces or adds form fields, a list
+    of them where the value is one."""
     name = dist.filename.split("-")[0]
     form = {
         ":action": "file_upload", "protocol_version": "1", "metadata_version": "2.2", "name": name,
@@ -96,7 +97,7 @@ def post(index, dist, user, secret, **fields):
     }
     boundary = uuid.uuid4().hex
     parts = ['--{}\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'.format(boundary, key, value).encode()
-             for key, value in form.items()]
+             for key, values in form.items() for value in (values if isinstance(values, list) else [values])]
     parts.append('--{}\r\nContent-Disposition: form-data; name="content"; filename="{}"\r\n'
                  "Content-Type: application/octet-stream\r\n\r\n".format(boundary, dist.filename).encode())
     body = b"".join(parts) + dist.data + "\r\n--{}--\r\n".format(boundary).encode()

@@ -27,6 +27,7 @@ import journeys
 import kills
 import live
 import monitoring
+import pages
 import publish
 import takeover
 import recipes
@@ -61,6 +62,7 @@ def parts(tools, binary):
         "deploy": lambda: deploy.deploy(tools, binary, REPOSITORY),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
         "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
+        "pages": lambda: pages.pages(tools, binary),
         "export": lambda: export.export(tools, binary),
         "service": lambda: service.service(tools, binary),
         "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
