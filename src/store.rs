@@ -7,6 +7,7 @@
 
 mod addresses;
 mod blobs;
+mod cached;
 mod documents;
 mod format;
 mod keyfs;
@@ -18,6 +19,7 @@ mod tallies;
 
 pub use addresses::AddressRow;
 pub use blobs::{BlobName, BlobRow, BlobUse};
+pub use cached::{CachedOrder, CachedProject};
 pub use documents::{Document, DocumentKey, DocumentKind};
 pub use format::{
     FORMAT_FILE, FORMAT_OF_BACKUPS, FORMAT_OF_RESTORES, FormatError, Migrated, check as check_format, migrate,
@@ -26,8 +28,8 @@ pub use format::{
 pub use keyfs::{KeyRow, Keyfs};
 pub use metadata::MetadataRow;
 pub use private::{
-    FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectRow, Publication, Published, PublishedAll,
-    Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
+    FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectHead, ProjectRow, Publication, Published,
+    PublishedAll, Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;

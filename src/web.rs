@@ -6,14 +6,24 @@
 //! A page can be read without a script; what `assets/app.js` adds is comfort. All text is escaped by the templates, and
 //! what is markup already ([`maud::PreEscaped`]) comes from `readme` alone.
 
+mod about;
 mod assets;
+mod files;
 mod front;
+mod index;
 mod layout;
 mod parts;
+mod project;
+mod recipes;
+mod releases;
+mod user;
 
 pub use assets::{Asset, asset};
 pub use front::front;
+pub use index::index;
 pub use layout::{document, problem};
+pub use project::{project, version};
+pub use user::user;
 
 use crate::index::Index;
 use crate::names::IndexName;

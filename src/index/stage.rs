@@ -111,7 +111,11 @@ impl House {
     }
 
     /// What a stage itself has of a project, as a page.
-    async fn stage_content(&self, stage: &IndexName, project: &ProjectName) -> Result<Option<Content>, IndexError> {
+    pub(super) async fn stage_content(
+        &self,
+        stage: &IndexName,
+        project: &ProjectName,
+    ) -> Result<Option<Content>, IndexError> {
         let files = self.private.files(stage, project).await?;
         let releases = self.private.releases(stage, project).await?;
         if releases.is_empty() && !files.iter().any(|file| file.rel == Rel::Releasefile) {

@@ -90,9 +90,13 @@ impl Handler {
     }
 }
 
-async fn page(asked: &Asked<'_>, route: Route, _query: &Query) -> Result<Page, IndexError> {
+async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, IndexError> {
     match route {
         Route::Root => Ok(web::front(asked)),
+        Route::User(user) => web::user(asked, &user),
+        Route::Index { index, .. } => web::index(asked, &index, query).await,
+        Route::ProjectInfo { index, name, .. } => web::project(asked, &index, &name, query).await,
+        Route::VersionInfo { index, name, version, .. } => web::version(asked, &index, &name, &version, query).await,
         _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
     }
 }

@@ -7,6 +7,7 @@ mod addresses;
 mod damage;
 mod files;
 mod layout;
+mod listing;
 mod people;
 mod publish;
 mod releases;
@@ -15,6 +16,7 @@ mod tokens;
 mod yank;
 
 pub use files::{FileRow, Rel};
+pub use listing::ProjectHead;
 pub use people::{IndexRow, UserRow};
 pub use publish::{Publication, Published, PublishedAll, Stored};
 pub use releases::{ProjectRow, ReleaseRow};

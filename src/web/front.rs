@@ -1,4 +1,5 @@
-use super::parts::{badge, copyable, count};
+use super::parts::{count, kind_badge};
+use super::recipes::recipes;
 use super::{Asked, Page};
 use crate::http::index_path;
 use crate::index::IndexEntry;
@@ -8,33 +9,68 @@ use std::sync::Arc;
 
 /// `/`: what this is, which indexes there are, and what to paste.
 pub fn front(asked: &Asked<'_>) -> Page {
-    let catalog = asked.index.catalog();
-    let may_read = |entry: &&Arc<IndexEntry>| {
-        let verdict = rules::may_read_all(&asked.viewer.subject, &catalog.order(entry));
-        entry.public || verdict == Verdict::Allowed
-    };
-    let indexes: Vec<_> = catalog.indexes.values().filter(may_read).collect();
+    let indexes = readable(asked);
+    let default = indexes.iter().find(|entry| entry.name == *asked.default_index);
     let body = html! {
         h1 { "Python packages" }
-        p .lead { "Every build of this site gets its packages here: PyPI's, kept close by, and our own." }
-        h2 { "Indexes" }
-        @if indexes.is_empty() { p { "There is no index that you may read. " a href="/+login" { "Log in" } " to see more." } }
-        ul .cards { @for entry in &indexes { (card(entry)) } }
+        p .lead { "Every build of this site gets its packages here: those of PyPI, kept close by, and our own." }
+        section aria-labelledby="indexes" {
+            h2 #indexes { "Indexes" }
+            @if indexes.is_empty() {
+                p { "There is no index that you may read. " a href="/+login" { "Log in" } " to see more." }
+            }
+            (by_user(&indexes))
+        }
+        @if let Some(entry) = default {
+            section aria-labelledby="use" {
+                h2 #use { "Use it" }
+                p { "These lines lead to " a href=(index_path(&entry.name)) { (entry.name) } ", the default index; each index's own page has its own." }
+                (recipes(asked.base, entry))
+            }
+        }
     };
     Page::new("Python packages", body)
 }
 
-fn card(entry: &IndexEntry) -> Markup {
-    let settings = entry.settings.to_json();
-    let text = |key: &str| settings.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+/// The indexes that the viewer may read, by name.
+pub(super) fn readable(asked: &Asked<'_>) -> Vec<Arc<IndexEntry>> {
+    let catalog = asked.index.catalog();
+    let may_read = |entry: &&Arc<IndexEntry>| {
+        entry.public || rules::may_read_all(&asked.viewer.subject, &catalog.order(entry)) == Verdict::Allowed
+    };
+    catalog.indexes.values().filter(may_read).cloned().collect()
+}
+
+fn by_user(indexes: &[Arc<IndexEntry>]) -> Markup {
+    let groups = indexes.chunk_by(|one, next| one.name.user() == next.name.user());
     html! {
-        li .card {
-            h3 { a href=(index_path(&entry.name)) { (entry.name) } " " (kind(entry)) }
-            p { (text("title")) }
+        @for group in groups {
+            @if let Some(first) = group.first() {
+                h3 .user { a href={ "/" (first.name.user()) } { (first.name.user()) } }
+                (cards(group))
+            }
         }
     }
 }
 
-fn kind(entry: &IndexEntry) -> Markup {
-    if entry.is_stage() { badge("private", "private") } else { badge("mirror", "mirror") }
+/// The indexes as cards.
+pub(super) fn cards(indexes: &[Arc<IndexEntry>]) -> Markup {
+    html! {
+        ul .cards {
+            @for entry in indexes {
+                li .card {
+                    h4 { a href=(index_path(&entry.name)) { (entry.name) } " " (kind_badge(entry)) }
+                    @if let Some(title) = entry.settings.title() { p { (title) } }
+                    @match entry.settings.bases() {
+                        [] => {}
+                        bases => p .small.soft {
+                            "Over " @for (at, base) in bases.iter().enumerate() { @if at > 0 { ", " } (base) }
+                        }
+                    }
+                    @if !entry.public { p .small.soft { "Only for whom its settings name" } }
+                }
+            }
+        }
+        @if indexes.is_empty() { p .soft { (count(0, "index")) } }
+    }
 }

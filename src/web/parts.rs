@@ -1,7 +1,7 @@
 //! Pieces that several pages are made of.
 
 use super::Asked;
-use crate::index::stamps;
+use crate::index::{IndexEntry, stamps};
 use crate::names::IndexName;
 use maud::{Markup, html};
 
@@ -61,6 +61,11 @@ pub fn count(number: usize, one: &str) -> String {
 /// A word that is told apart by its colour too. `kind`: `private`, `mirror`, `good`, `warn`, `bad`, `quiet`.
 pub fn badge(kind: &str, text: &str) -> Markup {
     html! { span class={ "badge " (kind) } { (text) } }
+}
+
+/// Whether an index is one of ours or a mirror.
+pub fn kind_badge(entry: &IndexEntry) -> Markup {
+    if entry.is_stage() { badge("private", "private") } else { badge("mirror", "mirror") }
 }
 
 /// The rows of a table that is longer than a page shows.
