@@ -15,6 +15,7 @@ mod metadata;
 mod private;
 mod schema;
 mod scrub;
+mod search;
 mod tallies;
 
 pub use addresses::AddressRow;
@@ -33,6 +34,7 @@ pub use private::{
 };
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;
+pub use search::{KnownAsk, KnownOrder, KnownRow, ListedRow, WORDS_MAX};
 pub use tallies::{DAYS_KEPT, TallyRow};
 
 use schema::LAYOUT;

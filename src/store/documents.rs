@@ -104,13 +104,15 @@ impl Store {
             "DELETE FROM metadata WHERE index_name = ?",
             "DELETE FROM unhashed WHERE index_name = ?",
             "DELETE FROM address WHERE index_name = ?",
+            "DELETE FROM known WHERE index_name = ?",
+            "DELETE FROM listed WHERE index_name = ?",
         ] {
             sqlx::query(query).bind(index.as_str()).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
 
-    /// Forgets documents, in one transaction.
+    /// Forgets documents and what pages for people show of them, in one transaction.
     pub async fn forget_documents(&self, keys: &[DocumentKey]) -> Result<(), StoreError> {
         let _turn = self.turn().await?;
         let mut transaction = self.pool.begin().await?;
@@ -121,6 +123,13 @@ impl Store {
                 .bind(&*key.name)
                 .execute(&mut *transaction)
                 .await?;
+            if key.kind == DocumentKind::Page {
+                sqlx::query("DELETE FROM known WHERE index_name = ? AND project = ?")
+                    .bind(key.index.as_str())
+                    .bind(&*key.name)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         Ok(transaction.commit().await?)
     }

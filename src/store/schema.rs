@@ -74,7 +74,44 @@ CREATE TABLE address (
 ";
 
 /// What pages for people need.
-const PAGES: &str = "";
+///
+/// `known`: a line on each project of a stage and each project of a mirror whose page is here. `basis` is the digest of
+/// the page it was made from; a stage's has none, and is made anew where `known_state` is not of `private.db` as it is.
+/// `known_words`: the words of those lines; `known_vocabulary` lists them.
+/// `listed`: the file in the cache that holds the names of a mirror's whole list, and of which list (its document's digest).
+const PAGES: &str = "
+CREATE TABLE known (
+    id INTEGER PRIMARY KEY, index_name TEXT NOT NULL, project TEXT NOT NULL, basis BLOB,
+    version TEXT, releases INTEGER NOT NULL, changed INTEGER NOT NULL,
+    summary TEXT NOT NULL, keywords TEXT NOT NULL, classifiers TEXT NOT NULL,
+    UNIQUE (index_name, project)
+);
+CREATE INDEX known_by_project ON known (project);
+CREATE TABLE known_state (one INTEGER PRIMARY KEY CHECK (one = 1), uuid TEXT NOT NULL, serial INTEGER NOT NULL);
+CREATE VIRTUAL TABLE known_words USING fts5 (
+    project, summary, keywords, classifiers, content = 'known', content_rowid = 'id',
+    tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+);
+CREATE VIRTUAL TABLE known_vocabulary USING fts5vocab (known_words, row);
+CREATE TRIGGER known_added AFTER INSERT ON known BEGIN
+    INSERT INTO known_words (rowid, project, summary, keywords, classifiers)
+    VALUES (new.id, new.project, new.summary, new.keywords, new.classifiers);
+END;
+CREATE TRIGGER known_removed AFTER DELETE ON known BEGIN
+    INSERT INTO known_words (known_words, rowid, project, summary, keywords, classifiers)
+    VALUES ('delete', old.id, old.project, old.summary, old.keywords, old.classifiers);
+END;
+CREATE TRIGGER known_changed AFTER UPDATE OF project, summary, keywords, classifiers ON known BEGIN
+    INSERT INTO known_words (known_words, rowid, project, summary, keywords, classifiers)
+    VALUES ('delete', old.id, old.project, old.summary, old.keywords, old.classifiers);
+    INSERT INTO known_words (rowid, project, summary, keywords, classifiers)
+    VALUES (new.id, new.project, new.summary, new.keywords, new.classifiers);
+END;
+CREATE TABLE listed (
+    index_name TEXT PRIMARY KEY, list BLOB NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
+    projects INTEGER NOT NULL, built INTEGER NOT NULL
+) WITHOUT ROWID;
+";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
