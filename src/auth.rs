@@ -11,6 +11,7 @@
 mod passwords;
 mod random;
 mod remembered;
+mod sessions;
 mod shared;
 mod throttle;
 mod tokens;
@@ -18,6 +19,7 @@ mod turns;
 
 pub use passwords::{PASSWORD_BYTES_MAX, is_password, is_weaker_than_ours, readable};
 pub use remembered::{Claim, Fingerprint, REMEMBERED_MAX};
+pub use sessions::{NewSession, form_token, parse_session, same_session, same_text};
 pub use throttle::RetryAfter;
 pub use tokens::{NewToken, TokenId, parse_token, random_password, same_hash};
 pub use turns::WAITING_MAX;

@@ -6,6 +6,7 @@
 //! Must not know: Pingora, sockets, files, the database, the clock; nothing here waits, reads or writes.
 
 mod condition;
+mod cookie;
 mod credentials;
 mod encoding;
 mod format;
@@ -15,8 +16,10 @@ mod quality;
 mod range;
 mod route;
 mod site;
+mod way;
 
 pub use condition::{CacheDirectives, cache_directives, if_range, not_modified};
+pub use cookie::cookie;
 pub use credentials::{TOKEN_USER, credentials};
 pub use encoding::{Encoding, encoding};
 pub use format::{Format, Negotiated, negotiate, wants_page, wants_plain_json};
@@ -26,4 +29,5 @@ pub use range::{RangeAnswer, range};
 pub use route::{
     FileWhat, IndexForm, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, index_path, route,
 };
-pub use site::{CrossSite, FetchFacts, fetch_site};
+pub use site::{CrossSite, FetchFacts, fetch_site, our_own_page};
+pub use way::way_back;

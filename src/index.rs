@@ -32,6 +32,7 @@ mod refresh;
 mod releases;
 mod render;
 mod scrub;
+mod sessions;
 mod stage;
 mod stage_list;
 pub mod stamps;
@@ -59,6 +60,7 @@ pub use purge::Purged;
 pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
 pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
+pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
 pub use uses::Uses;
 
 use crate::auth::Auth;
@@ -145,6 +147,7 @@ struct House {
     backfill: bool,
     disk_bytes_max: u64,
     books: janitor::Books,
+    last_uses: sessions::LastUses,
     /// Wakes the janitor before its round.
     tidy: Arc<Notify>,
     /// Grows when files are taken out of the cache for good.
@@ -209,6 +212,7 @@ impl Index {
             backfill: parts.backfill,
             disk_bytes_max: parts.disk_bytes,
             books: janitor::Books::default(),
+            last_uses: sessions::LastUses::default(),
             tidy: Arc::new(Notify::new()),
             purges: AtomicU64::new(0),
             evicting: tokio::sync::Mutex::new(()),
@@ -297,6 +301,7 @@ impl Index {
     pub async fn close(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.0.write_books().await;
+        self.0.write_last_uses().await;
         self.0.store.close().await;
         self.0.private.close().await;
     }

@@ -30,7 +30,8 @@ pub use keyfs::{KeyRow, Keyfs};
 pub use metadata::MetadataRow;
 pub use private::{
     FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectHead, ProjectRow, Publication, Published,
-    PublishedAll, Rel, ReleaseRow, Removed, Stored, TokenRow, UserRow, YankOf, Yanked,
+    PublishedAll, Rel, ReleaseRow, Removed, SESSIONS_PER_USER_MAX, SessionRow, Stored, TokenRow, UserRow, YankOf,
+    Yanked,
 };
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;

@@ -7,21 +7,31 @@
 //! what is markup already ([`maud::PreEscaped`]) comes from `readme` alone.
 
 mod about;
+mod account;
+mod act;
 mod assets;
 mod files;
+mod forms;
 mod front;
 mod index;
 mod layout;
+mod login;
+mod note;
 mod parts;
 mod project;
 mod recipes;
 mod releases;
 mod user;
 
+pub use account::account;
+pub use act::{Acted, Doer, act};
 pub use assets::{Asset, asset};
+pub use forms::{Form, Typed};
 pub use front::front;
 pub use index::index;
 pub use layout::{document, problem};
+pub use login::{login, not_logged_in, once_more};
+pub use note::Note;
 pub use project::{project, version};
 pub use user::user;
 
@@ -47,6 +57,15 @@ pub struct Viewer {
     pub subject: Subject,
     /// Proves that a form is ours; none for who has no session, and then pages offer nothing to do.
     pub form_token: Option<String>,
+    /// The public name of the session.
+    pub session: Option<String>,
+}
+
+impl Viewer {
+    /// Nobody in particular.
+    pub fn nobody() -> Self {
+        Self { subject: Subject::Anonymous, form_token: None, session: None }
+    }
 }
 
 /// What a page says, without what stands around it.
@@ -58,11 +77,15 @@ pub struct Page {
     pub body: Markup,
     /// It shows a description, whose pictures may be elsewhere.
     pub pictures: bool,
+    /// What was just done.
+    pub note: Option<Note>,
+    /// Where a browser goes on to at once.
+    pub again: Option<String>,
 }
 
 impl Page {
     pub fn new(title: impl Into<String>, body: Markup) -> Self {
-        Self { title: title.into(), above: Vec::new(), body, pictures: false }
+        Self { title: title.into(), above: Vec::new(), body, pictures: false, note: None, again: None }
     }
 
     pub fn below(mut self, above: impl IntoIterator<Item = (String, String)>) -> Self {

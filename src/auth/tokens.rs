@@ -51,9 +51,7 @@ impl NewToken {
     }
 
     fn new(prefix: &str) -> Result<Self, AuthError> {
-        let id = TokenId(u64::from_le_bytes(random::bytes()?));
-        let secret: [u8; SECRET_BYTES] = random::bytes()?;
-        let text = format!("{prefix}{id}_{}", URL_SAFE_NO_PAD.encode(secret));
+        let (id, text) = secret(prefix)?;
         let hash = Sha256::of(text.as_bytes());
         Ok(Self { id, text: Secret::new(text), hash })
     }
@@ -63,10 +61,21 @@ impl NewToken {
 /// what is no token, so may be a password. The hash is over the whole text: a token cannot be passed off as another.
 pub fn parse_token(text: &str) -> Option<(TokenId, Sha256)> {
     let rest = text.strip_prefix(LOGIN).or_else(|| text.strip_prefix(SCOPED))?;
+    read(rest).map(|id| (id, Sha256::of(text.as_bytes())))
+}
+
+/// A new secret that begins so, and the name in it.
+pub(super) fn secret(prefix: &str) -> Result<(TokenId, String), AuthError> {
+    let id = TokenId(u64::from_le_bytes(random::bytes()?));
+    let secret: [u8; SECRET_BYTES] = random::bytes()?;
+    Ok((id, format!("{prefix}{id}_{}", URL_SAFE_NO_PAD.encode(secret))))
+}
+
+/// The name in a secret, when what follows its beginning is whole.
+pub(super) fn read(rest: &str) -> Option<TokenId> {
     let (id, secret) = rest.split_once('_')?;
     let id = TokenId::parse(id)?;
-    let whole = URL_SAFE_NO_PAD.decode(secret).is_ok_and(|secret| secret.len() == SECRET_BYTES);
-    whole.then(|| (id, Sha256::of(text.as_bytes())))
+    URL_SAFE_NO_PAD.decode(secret).is_ok_and(|secret| secret.len() == SECRET_BYTES).then_some(id)
 }
 
 /// Whether the stored hash is the one of what was sent; takes the same time for all.

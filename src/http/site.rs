@@ -40,6 +40,17 @@ pub fn fetch_site(facts: FetchFacts<'_>) -> CrossSite {
     if allowed { CrossSite::Allowed } else { CrossSite::Refused }
 }
 
+/// Whether a browser sends this from a page of ours, for certain: what a person may do with a session needs more than
+/// that nothing speaks against it. `ours` is our origin as the browser sees it (`https://host:port`).
+///
+/// Browsers say with every POST where it comes from: who says nothing is none, or one whose words were taken away.
+pub fn our_own_page(facts: FetchFacts<'_>, ours: &str) -> bool {
+    match facts.site {
+        Some(site) => site == "same-origin",
+        None => facts.origin.is_some_and(|origin| origin.eq_ignore_ascii_case(ours)),
+    }
+}
+
 /// Whether the origin is `http://` or `https://` and the very host that was asked. A proxy speaks https for us, so
 /// the scheme does not count.
 fn is_our_origin(origin: &str, host: Option<&str>) -> bool {
@@ -94,6 +105,35 @@ mod tests {
         ] {
             let facts = FetchFacts { method: "GET", origin: Some(origin), host, ..FetchFacts::default() };
             assert_eq!(fetch_site(facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_comes_from_our_own_page_or_from_nowhere() {
+        let ours = "https://pypi.example.org";
+        for (site, origin, expected) in [
+            (Some("same-origin"), Some(ours), true),
+            (Some("same-origin"), None, true),
+            (None, Some(ours), true),
+            (None, Some("https://PyPI.example.org"), true),
+            (None, None, false),
+            (Some("none"), None, false),
+            (Some("none"), Some(ours), false),
+            (Some("same-site"), Some(ours), false),
+            (Some("cross-site"), Some(ours), false),
+            (Some("Same-Origin"), Some(ours), false),
+            (Some(""), Some(ours), false),
+            (None, Some("null"), false),
+            (None, Some(""), false),
+            (None, Some("http://pypi.example.org"), false),
+            (None, Some("https://pypi.example.org:8443"), false),
+            (None, Some("https://pypi.example.org.evil.example"), false),
+            (None, Some("https://evil.example"), false),
+            (None, Some("pypi.example.org"), false),
+        ] {
+            let facts =
+                FetchFacts { method: "POST", site, origin, host: Some("pypi.example.org"), ..Default::default() };
+            assert_eq!(our_own_page(facts, ours), expected, "{facts:?}");
         }
     }
 

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// How long a login lasts, in seconds: devpi's ten hours.
 pub const LOGIN_SECONDS: u64 = 36_000;
 
+/// A token's use is noted when the last one is so long ago, in seconds.
+const USE_NOTED_EVERY_SECONDS: u64 = 3_600;
+
 /// Names that cannot be users: their URLs are aliases of the default index.
 pub(super) const USERS_RESERVED: [&str; 2] = ["simple", "pypi"];
 
@@ -38,6 +41,15 @@ pub struct Claim {
 pub struct Login {
     pub token: Secret,
     pub seconds: u64,
+}
+
+/// What goes on although the password was changed.
+pub enum Kept<'a> {
+    Nothing,
+    /// The login that was used for the change, if it was one.
+    Login(&'a Claim),
+    /// The session of this public name.
+    Session(&'a str),
 }
 
 /// A wish for a token.
@@ -69,7 +81,7 @@ impl House {
         Ok(subject)
     }
 
-    async fn by_password(&self, claim: &Claim, peer: Option<IpAddr>) -> Result<Subject, IndexError> {
+    pub(super) async fn by_password(&self, claim: &Claim, peer: Option<IpAddr>) -> Result<Subject, IndexError> {
         let name = UserName::parse(&claim.user).ok();
         let user = name.as_ref().and_then(|name| self.catalog().users.get(name).cloned());
         let stored = user.as_ref().and_then(|user| user.password.as_deref());
@@ -99,11 +111,20 @@ impl House {
             self.auth.failed(&claim.user, peer);
             return Ok((Subject::Anonymous, None));
         };
+        self.note_token(&row);
         let scope = match row.login {
             true => Scope::Everything,
             false => Scope::Token { index: row.index, read: row.read, upload: row.upload },
         };
         Ok((Subject::User { name: row.user, scope }, row.expires))
+    }
+
+    /// Notes that a token was used, once in a while: to write it costs more than to prove it.
+    fn note_token(&self, row: &TokenRow) {
+        let now = self.clock.unix();
+        if !row.login && row.used.is_none_or(|used| now >= used + USE_NOTED_EVERY_SECONDS) {
+            self.last_uses.tokens.note(&row.id, now);
+        }
     }
 
     /// `+login`: a password, or a login that still holds, becomes a new login.
@@ -137,7 +158,7 @@ impl House {
     }
 
     /// An old server may have hashed the password more weakly than we do.
-    async fn upgrade_password(&self, name: &UserName, claim: &Claim) {
+    pub(super) async fn upgrade_password(&self, name: &UserName, claim: &Claim) {
         let weak = |user: &UserRow| user.password.as_deref().is_some_and(crate::auth::is_weaker_than_ours);
         if parse_token(claim.secret.expose()).is_some() || !self.catalog().users.get(name).is_some_and(weak) {
             return;
@@ -198,6 +219,21 @@ impl House {
         given: &Map<String, Value>,
         proof: Option<&Claim>,
     ) -> Result<Option<Login>, IndexError> {
+        let kept = proof.map_or(Kept::Nothing, Kept::Login);
+        match self.change_user(subject, name, given, kept).await? {
+            true => self.new_login(name).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Changes a user; a new password ends all logins and sessions but what is kept. Says whether there is one.
+    pub(super) async fn change_user(
+        &self,
+        subject: &Subject,
+        name: &UserName,
+        given: &Map<String, Value>,
+        kept: Kept<'_>,
+    ) -> Result<bool, IndexError> {
         let what = || format!("no permission to modify user {name}");
         allowed(rules::may_modify_user(subject, name), what)?;
         self.user(name)?;
@@ -207,29 +243,38 @@ impl House {
             Some(_) => return Err(IndexError::Invalid("a password is a text".to_owned())),
         };
         let changed = password.is_some();
-        {
-            let _change = self.changing.lock().await;
-            let mut user = self.user(name)?;
-            take_facts(&mut user, given)?;
-            if let Some(password) = password {
-                user.password = Some(password);
-            }
-            user.modified = Some(self.clock.unix());
-            self.put_user(user).await?;
-            if changed {
-                let used = proof.and_then(|claim| parse_token(claim.secret.expose()));
-                let used = match used {
-                    Some((id, _)) => self.private.token(&id.to_string()).await?.filter(|row| row.user == *name),
-                    None => None,
-                };
-                self.private.remove_tokens_of(name, true).await?;
-                if let Some(row) = used.filter(|row| row.login) {
-                    self.private.put_token(&row).await?;
-                }
-                self.auth.forget_user(name);
-            }
+        let _change = self.changing.lock().await;
+        let mut user = self.user(name)?;
+        take_facts(&mut user, given)?;
+        if let Some(password) = password {
+            user.password = Some(password);
         }
-        if changed { Ok(Some(self.new_login(name).await?)) } else { Ok(None) }
+        user.modified = Some(self.clock.unix());
+        self.put_user(user).await?;
+        if changed {
+            self.end_logins(name, kept).await?;
+        }
+        Ok(changed)
+    }
+
+    /// Ends all that was logged in with an old password.
+    async fn end_logins(&self, name: &UserName, kept: Kept<'_>) -> Result<(), IndexError> {
+        let (login, session) = match kept {
+            Kept::Nothing => (None, None),
+            Kept::Login(claim) => (parse_token(claim.secret.expose()), None),
+            Kept::Session(id) => (None, Some(id)),
+        };
+        let login = match login {
+            Some((id, _)) => self.private.token(&id.to_string()).await?.filter(|row| row.user == *name),
+            None => None,
+        };
+        self.private.remove_tokens_of(name, true).await?;
+        self.private.remove_sessions_of(name, session).await?;
+        if let Some(row) = login.filter(|row| row.login) {
+            self.private.put_token(&row).await?;
+        }
+        self.auth.forget_user(name);
+        Ok(())
     }
 
     /// Deletes a user with all volatile indexes (devpi: DELETE `/{user}`).

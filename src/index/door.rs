@@ -251,7 +251,7 @@ impl Index {
 /// there ends within this time.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
-/// How many of those rounds lie between two sweeps of tokens that ran out.
+/// How many of those rounds lie between two sweeps of tokens and sessions that ran out.
 const SWEEP_ROUNDS: u32 = 600;
 
 impl House {
@@ -268,11 +268,20 @@ impl House {
                 seen = now;
                 house.auth.forget_all();
             }
-            if round % SWEEP_ROUNDS == 0
-                && let Err(why) = house.private.remove_expired_tokens(house.clock.unix()).await
-            {
-                house.disk_trouble(&why);
+            if round % SWEEP_ROUNDS == 0 {
+                house.write_last_uses().await;
+                house.sweep().await;
             }
+        }
+    }
+
+    /// Removes the tokens and sessions that have ended by themselves.
+    async fn sweep(&self) {
+        if let Err(why) = self.private.remove_expired_tokens(self.clock.unix()).await {
+            self.disk_trouble(&why);
+        }
+        if let Err(why) = self.sweep_sessions().await {
+            self.disk_trouble(&why);
         }
     }
 

@@ -81,6 +81,15 @@ impl Handler {
         self.signed(reply).await
     }
 
+    /// `POST /+login` whose body was read already.
+    pub(super) async fn log_in_by_json(&self, request: &Request<'_>, sent: &[u8]) -> Reply {
+        let answered = async { api::login(self.index(), &api::object(sent)?, self.peer(request)).await };
+        match answered.await {
+            Ok(answer) => self.spoken(answer).await,
+            Err(why) => self.signed(self.denied(request, &why, Kind::Other, true)).await,
+        }
+    }
+
     async fn answered<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
         &self,
         request: &Request<'_>,
@@ -178,7 +187,7 @@ impl Handler {
     }
 
     /// A body that is held in memory until the answer is given; large ones are few at a time.
-    async fn whole<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
+    pub(super) async fn whole<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
         &self,
         body: &mut Incoming<'_, S>,
         bytes_max: usize,

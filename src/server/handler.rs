@@ -214,6 +214,10 @@ impl Handler {
                     .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN)
             }
             route if reads && Self::is_for_page(request, &route) => self.page_for_people(request, route, query).await,
+            Route::Do(action) => self.act(request, &action, body).await,
+            Route::Login if request.facts.method == "POST" && is_plain_form(request) => {
+                self.log_in(request, body).await
+            }
             Route::Root if reads && !json => self.front(&self.base(request)),
             Route::Index { index, .. } if request.facts.method == "POST" && is_form(request) => {
                 self.upload(request, &index, body, json).await
@@ -340,11 +344,17 @@ fn no_upload_here(index: &IndexName) -> Reply {
 
 /// Whether the body is a form, as uploads are.
 fn is_form(request: &Request<'_>) -> bool {
+    is_of_type(request, "multipart/form-data") || is_plain_form(request)
+}
+
+/// Whether it is a form without a file, as browsers send them.
+pub(super) fn is_plain_form(request: &Request<'_>) -> bool {
+    is_of_type(request, "application/x-www-form-urlencoded")
+}
+
+fn is_of_type(request: &Request<'_>, media_type: &str) -> bool {
     let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    ["multipart/form-data", "application/x-www-form-urlencoded"]
-        .iter()
-        .any(|form| media_type.eq_ignore_ascii_case(form))
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 /// Whether an installer asks, or somebody who names the simple API's own media type.

@@ -1,11 +1,14 @@
+mod actions;
+mod session;
+
 use super::handler::{Handler, Request};
 use super::reply::{Reply, Status};
 use super::statuses;
-use crate::http::{Field, Query, Route, wants_page};
+use crate::http::{self, Field, Query, Route, wants_page};
 use crate::index::IndexError;
 use crate::metrics::Kind;
 use crate::rules::Subject;
-use crate::web::{self, Asked, Page, Viewer};
+use crate::web::{self, Asked, Note, Page, Viewer};
 
 /// What every page says to browsers: nothing but what is ours, no frame around it, no script in it.
 const PAGE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
@@ -48,35 +51,34 @@ impl Handler {
     pub(super) async fn page_for_people(&self, request: &Request<'_>, route: Route, query: &Query) -> Reply {
         let viewer = match self.viewer(request).await {
             Ok(viewer) => viewer,
-            Err(why) => {
-                return self.page_problem(request, &Viewer { subject: Subject::Anonymous, form_token: None }, &why);
-            }
+            Err(why) => return self.page_problem(request, &Viewer::nobody(), &why),
         };
         let base = self.base(request);
-        let asked = Asked {
-            index: self.index(),
-            viewer: &viewer,
-            base: &base,
-            default_index: self.default_index(),
-            now: self.unix(),
-        };
+        let asked = self.asked(&viewer, &base);
+        let next = query.field("next");
+        if route == Route::Login {
+            return match viewer.session {
+                Some(_) => Self::past_login(next.as_deref()),
+                None => page_reply(&asked, Status::OK, &self.login_page(next)),
+            };
+        }
         match page(&asked, route, query).await {
-            Ok(page) => page_reply(&asked, Status::OK, &page),
+            Ok(page) => {
+                let note = query.field("done").and_then(|word| Note::of_word(&word));
+                page_reply(&asked, Status::OK, &Page { note, ..page })
+            }
+            Err(IndexError::NeedsLogin(_)) if viewer.subject == Subject::Anonymous => to_login(&asked, request),
             Err(why) => self.page_problem(request, &viewer, &why),
         }
     }
 
-    /// Who is in front of the page.
-    async fn viewer(&self, request: &Request<'_>) -> Result<Viewer, IndexError> {
-        Ok(Viewer { subject: self.subject(request).await?, form_token: None })
-    }
-
     fn page_problem(&self, request: &Request<'_>, viewer: &Viewer, why: &IndexError) -> Reply {
-        let status = statuses::reply(why, Kind::Other, false).status;
+        let told = statuses::reply(why, Kind::Other, false).status;
+        // Nobody is asked for credentials here: a browser would open its own window, beside our page for it.
+        let status = if told == Status(401) { Status(403) } else { told };
         let base = self.base(request);
-        let asked =
-            Asked { index: self.index(), viewer, base: &base, default_index: self.default_index(), now: self.unix() };
-        page_reply(&asked, status, &web::problem(status.0, status.phrase(), &statuses::sentence(why)))
+        let page = web::problem(status.0, status.phrase(), &statuses::sentence(why));
+        page_reply(&self.asked(viewer, &base), status, &page)
     }
 
     /// `/+static/{name}`
@@ -97,8 +99,28 @@ async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, In
         Route::Index { index, .. } => web::index(asked, &index, query).await,
         Route::ProjectInfo { index, name, .. } => web::project(asked, &index, &name, query).await,
         Route::VersionInfo { index, name, version, .. } => web::version(asked, &index, &name, &version, query).await,
+        Route::Account => web::account(asked).await,
         _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
     }
+}
+
+/// The way to the login for who may not read the page as nobody, and back.
+fn to_login(asked: &Asked<'_>, request: &Request<'_>) -> Reply {
+    let here = http::way_back(request.facts.target);
+    // Who comes by a link from elsewhere brings no cookie, for it is `SameSite=Strict`; our own page gets it.
+    if let (Some("cross-site" | "same-site"), Some(here)) = (request.facts.get(Field::SecFetchSite), here) {
+        return page_reply(asked, Status::OK, &web::once_more(here));
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("next", here.unwrap_or("/"));
+    see_other(&format!("/+login?{}", query.finish()))
+}
+
+/// 303 to a place of ours.
+fn see_other(to: &str) -> Reply {
+    Reply::text(Status(303), Kind::Other, "text/plain; charset=utf-8", format!("go on at {to}\n"))
+        .line("Location", to)
+        .line("Cache-Control", "no-store")
 }
 
 fn page_reply(asked: &Asked<'_>, status: Status, page: &Page) -> Reply {

@@ -12,6 +12,7 @@ mod people;
 mod publish;
 mod releases;
 mod remove;
+mod sessions;
 mod tokens;
 mod yank;
 
@@ -21,6 +22,7 @@ pub use people::{IndexRow, UserRow};
 pub use publish::{Publication, Published, PublishedAll, Stored};
 pub use releases::{ProjectRow, ReleaseRow};
 pub use remove::Removed;
+pub use sessions::{SESSIONS_PER_USER_MAX, SessionRow};
 pub use tokens::{LOGINS_PER_USER_MAX, TokenRow};
 pub use yank::{YankOf, Yanked};
 

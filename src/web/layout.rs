@@ -12,6 +12,7 @@ pub fn document(asked: &Asked<'_>, page: &Page) -> String {
                 meta charset="utf-8";
                 title { (page.title) " · Sidewheel" }
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                @if let Some(to) = &page.again { meta http-equiv="refresh" content={ "0;url=" (to) }; }
                 meta name="color-scheme" content="light dark";
                 link rel="icon" type="image/svg+xml" href=(path_of("icon.svg"));
                 link rel="stylesheet" href=(path_of("style.css"));
@@ -35,7 +36,10 @@ pub fn document(asked: &Asked<'_>, page: &Page) -> String {
                         ol { @for (text, path) in &page.above { li { a href=(path) { (text) } } } }
                     }
                 }
-                main #main tabindex="-1" { (page.body) }
+                main #main tabindex="-1" {
+                    @if let Some(note) = page.note { (note.shown()) }
+                    (page.body)
+                }
                 footer {
                     p { "Sidewheel " (env!("CARGO_PKG_VERSION")) " · " a href="/+metrics" { "metrics" } " · " a href="/+health" { "health" } }
                 }

@@ -16,3 +16,4 @@ mod support;
 mod takeover;
 mod tidy;
 mod upstream;
+mod web;

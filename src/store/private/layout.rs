@@ -74,4 +74,12 @@ CREATE TABLE address (
 ";
 
 /// What pages for people need.
-const PAGES: &str = "";
+/// `session`: a browser that somebody has logged in with, by a hash of what its cookie holds. `client` is what the browser
+/// calls itself, for its user to tell one from another.
+const PAGES: &str = "
+CREATE TABLE session (
+    id TEXT PRIMARY KEY, hash BLOB NOT NULL, user_name TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+    created INTEGER NOT NULL, used INTEGER NOT NULL, client TEXT NOT NULL
+);
+CREATE INDEX session_by_user ON session (user_name);
+";

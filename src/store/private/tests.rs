@@ -7,6 +7,7 @@ mod opening;
 mod people;
 mod publishing;
 mod removing;
+mod sessions;
 mod shared;
 
 fn index(name: &str) -> IndexName {
