@@ -42,13 +42,6 @@ pub struct StageProject {
     pub summary: Option<String>,
 }
 
-/// A project of a mirror as a list shows it.
-pub struct MirrorProject {
-    pub cached: CachedProject,
-    /// The newest version that is in the cache.
-    pub latest: Option<String>,
-}
-
 /// How a file of the cache was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheUse {
@@ -95,19 +88,8 @@ impl Index {
         part: &str,
         order: CachedOrder,
         range: (usize, usize),
-    ) -> Result<(u64, Vec<MirrorProject>), IndexError> {
-        let store = &self.0.store;
-        let (count, rows) = store.cached_projects(mirror, part, order, range).await?;
-        let mut projects = Vec::with_capacity(rows.len());
-        for cached in rows {
-            let names = store.cached_filenames(mirror, &cached.name).await?;
-            let filename = |name: &String| crate::names::DistFilename::parse(name).ok();
-            let versions: Vec<_> =
-                names.iter().filter_map(filename).filter_map(|name| name.version_text(&cached.name)).collect();
-            let latest = newest(versions.iter().map(String::as_str)).map(str::to_owned);
-            projects.push(MirrorProject { cached, latest });
-        }
-        Ok((count, projects))
+    ) -> Result<(u64, Vec<CachedProject>), IndexError> {
+        Ok(self.0.store.cached_projects(mirror, part, order, range).await?)
     }
 
     /// How a file of the cache was used; none of one that is not in it.

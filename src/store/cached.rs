@@ -13,6 +13,9 @@ pub struct CachedProject {
     pub uses: u64,
     /// Last asked for (Unix seconds).
     pub used: u64,
+    /// The latest release that upstream lists, and what it says of itself in a line, as far as it is known.
+    pub latest: Option<String>,
+    pub summary: Option<String>,
 }
 
 /// In which order projects are listed.
@@ -30,10 +33,10 @@ pub enum CachedOrder {
 impl CachedOrder {
     fn sql(self) -> &'static str {
         match self {
-            Self::Name => "project",
-            Self::Uses => "3 DESC, project",
-            Self::Used => "4 DESC, project",
-            Self::Bytes => "2 DESC, project",
+            Self::Name => "c.project",
+            Self::Uses => "uses DESC, c.project",
+            Self::Used => "used DESC, c.project",
+            Self::Bytes => "bytes DESC, c.project",
         }
     }
 }
@@ -52,9 +55,12 @@ impl Store {
         let count = sqlx::query_scalar(count).bind(index.as_str()).bind(part);
         let count: i64 = count.fetch_one(&self.pool).await?;
         let query = format!(
-            "SELECT sum(filename NOT LIKE '%.metadata'), sum(size), sum(uses), max(used), project
-             FROM cached JOIN blob USING (sha256) WHERE index_name = ? AND instr(project, ?) > 0
-             GROUP BY project ORDER BY {} LIMIT ? OFFSET ?",
+            "SELECT files, bytes, uses, used, c.project, version, nullif(summary, '') FROM (
+                 SELECT project, sum(filename NOT LIKE '%.metadata') AS files, sum(size) AS bytes, sum(uses) AS uses,
+                     max(used) AS used
+                 FROM cached JOIN blob USING (sha256) WHERE index_name = ?1 AND instr(project, ?2) > 0 GROUP BY project
+             ) AS c LEFT JOIN known ON known.index_name = ?1 AND known.project = c.project
+             ORDER BY {} LIMIT ?3 OFFSET ?4",
             order.sql()
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(index.as_str()).bind(part);
@@ -67,15 +73,11 @@ impl Store {
                 bytes: row.try_get::<i64, _>(1)? as u64,
                 uses: row.try_get::<i64, _>(2)? as u64,
                 used: row.try_get::<i64, _>(3)? as u64,
+                latest: row.try_get(5)?,
+                summary: row.try_get(6)?,
             })
         };
         Ok((count as u64, rows.iter().map(read).collect::<Result<_, StoreError>>()?))
-    }
-
-    /// The names of the cached files of a project.
-    pub async fn cached_filenames(&self, index: &IndexName, project: &ProjectName) -> Result<Vec<String>, StoreError> {
-        let query = "SELECT filename FROM cached WHERE index_name = ? AND project = ? AND filename IS NOT NULL";
-        Ok(sqlx::query_scalar(query).bind(index.as_str()).bind(project.as_str()).fetch_all(&self.pool).await?)
     }
 
     /// How often a file of the cache was served, and when it was last asked for (Unix seconds); none of one that is not
@@ -120,9 +122,9 @@ mod tests {
         assert_eq!(names("%", CachedOrder::Name).await, [""; 0], "no letter means any");
         let (count, rows) = store.cached_projects(&pypi, "", CachedOrder::Name, (1, 1)).await.unwrap();
         let name = ProjectName::parse("b").unwrap();
-        assert_eq!(rows, [CachedProject { name: name.clone(), files: 1, bytes: 6, uses: 3, used: 200 }]);
+        let (latest, summary) = (None, None);
+        assert_eq!(rows, [CachedProject { name, files: 1, bytes: 6, uses: 3, used: 200, latest, summary }]);
         assert_eq!(count, 2);
-        assert_eq!(store.cached_filenames(&pypi, &name).await.unwrap().len(), 2);
         assert_eq!(store.blob_use(&b).await.unwrap(), Some((3, 200)));
         assert_eq!(store.blob_use(&Sha256::of(b"")).await.unwrap(), None);
     }

@@ -2,10 +2,10 @@ use super::parts::{Pager, badge, bytes, count, index_link, kind_badge, time};
 use super::recipes::recipes;
 use super::{Asked, Page};
 use crate::http::{Query, index_path};
-use crate::index::{IndexEntry, IndexError, MirrorProject, StageProject};
+use crate::index::{IndexEntry, IndexError, StageProject};
 use crate::names::IndexName;
 use crate::rules::{self, Acl, IndexSettings, Verdict};
-use crate::store::CachedOrder;
+use crate::store::{CachedOrder, CachedProject};
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
@@ -139,21 +139,24 @@ fn stage_table(asked: &Asked<'_>, path: &str, projects: &[StageProject]) -> Mark
     }
 }
 
-fn mirror_table(asked: &Asked<'_>, path: &str, projects: &[MirrorProject]) -> Markup {
+fn mirror_table(asked: &Asked<'_>, path: &str, projects: &[CachedProject]) -> Markup {
     html! {
         div .wide tabindex="0" role="region" aria-labelledby="projects" {
             table {
                 thead {
                     tr {
-                        th scope="col" { "Project" } th scope="col" { "Newest cached" } th .number scope="col" { "Files" }
+                        th scope="col" { "Project" } th scope="col" { "Latest" } th .number scope="col" { "Files" }
                         th .number scope="col" { "Size" } th .number scope="col" { "Served" } th scope="col" { "Last used" }
                     }
                 }
                 tbody {
-                    @for MirrorProject { cached, latest } in projects {
+                    @for cached in projects {
                         tr {
-                            th scope="row" { a href={ (path) "/" (cached.name) } { (cached.name) } }
-                            td { @if let Some(latest) = latest { a href={ (path) "/" (cached.name) "/" (segment(latest)) } { (latest) } } }
+                            th scope="row" {
+                                a href={ (path) "/" (cached.name) } { (cached.name) }
+                                @if let Some(summary) = &cached.summary { span .summary { (summary) } }
+                            }
+                            td { @if let Some(latest) = &cached.latest { a href={ (path) "/" (cached.name) "/" (segment(latest)) } { (latest) } } }
                             td .number { (cached.files) }
                             td .number { (bytes(cached.bytes)) }
                             td .number { (cached.uses) " ×" }

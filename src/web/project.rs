@@ -9,7 +9,7 @@ use crate::index::{Described, IndexEntry, IndexError, Seen};
 use crate::names::{IndexName, ProjectName};
 use crate::rules::Hidden;
 use crate::store::{FileRow, Rel};
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -179,7 +179,8 @@ impl<'r, 'a> Shown<'r, 'a> {
         let text = |key: &str| self.metadata.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         match (text("description").filter(|text| *text != "UNKNOWN"), self.silent) {
             (Some(description), _) => {
-                html! { pre { (description) } }
+                let markup = crate::readme::Markup::of(text("description_content_type"), description);
+                html! { div .readme { (PreEscaped(crate::readme::render(description, markup))) } }
             }
             (None, Some(why)) => html! { p .soft { (why) } },
             (None, None) => html! { p .soft { "This release has no description." } },
