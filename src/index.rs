@@ -37,6 +37,7 @@ mod stage;
 mod stage_list;
 pub mod stamps;
 mod states;
+mod undo;
 mod uses;
 pub mod wheel;
 mod writer;
@@ -61,6 +62,7 @@ pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
 pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
 pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
+pub use undo::{UNDO_SECONDS, Undo};
 pub use uses::Uses;
 
 use crate::auth::Auth;
@@ -318,9 +320,10 @@ impl Index {
         tokio::spawn(async move { house.purge(&selection).await }).await.map_err(|_| IndexError::Lost)?
     }
 
-    /// Writes the books down and evicts now instead of at the next round.
+    /// Does now what the janitor does at the next round.
     pub async fn tidy_now(&self) {
         self.0.write_books().await;
+        self.0.end_undo_windows().await;
         self.0.evict_over_cap().await;
     }
 }

@@ -29,9 +29,9 @@ pub use format::{
 pub use keyfs::{KeyRow, Keyfs};
 pub use metadata::MetadataRow;
 pub use private::{
-    FileRow, IndexRow, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectHead, ProjectRow, Publication, Published,
-    PublishedAll, Rel, ReleaseRow, Removed, SESSIONS_PER_USER_MAX, SessionRow, Stored, TokenRow, UserRow, YankOf,
-    Yanked,
+    FileRow, IndexRow, KeptRemoval, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectHead, ProjectRow, Publication,
+    Published, PublishedAll, PutBack, REMOVALS_MAX, Rel, ReleaseRow, RemoveWish, Removed, RemovedForNow, RemovedPart,
+    SESSIONS_PER_USER_MAX, SessionRow, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;

@@ -47,12 +47,14 @@ const FREE_ON_FULL_BYTES: u64 = 64 * 1024 * 1024;
 const WARN_EVERY_MS: u64 = 60_000;
 
 impl House {
-    /// Runs until the house is gone: writes the uses down, evicts, adopts what the database does not know.
+    /// Runs until the house is gone: writes the uses down, evicts, adopts what the database does not know, ends removals
+    /// that can be undone no more.
     pub(super) async fn keep_books(self: Arc<Self>) {
         if let Ok((_, bytes)) = self.store.blob_totals().await {
             self.books.bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         self.adopt().await;
+        self.end_undo_windows().await;
         let weak = Arc::downgrade(&self);
         drop(self);
         loop {
@@ -63,6 +65,7 @@ impl House {
             if house.stopping() {
                 return;
             }
+            house.end_undo_windows().await;
             house.evict_over_cap().await;
         }
     }

@@ -321,7 +321,12 @@ impl House {
     }
 
     /// Whether the subject may take releases away from the index, or yank them.
-    fn may_delete(&self, subject: &Subject, index: &IndexName, doing: &str) -> Result<Arc<IndexEntry>, IndexError> {
+    pub(super) fn may_delete(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        doing: &str,
+    ) -> Result<Arc<IndexEntry>, IndexError> {
         let entry = self.entry(index)?;
         let verdict = rules::may_delete(subject, index, &entry.settings);
         allowed(verdict, || format!("no permission to {doing} index {index}"))?;
@@ -339,32 +344,49 @@ impl House {
         what: &Removal<'_>,
         force: bool,
     ) -> Result<(), IndexError> {
-        let entry = self.may_delete(subject, index, "delete from")?;
-        let _shelf = self.shelf.lock().await;
-        let entry = self.still_there(&entry)?;
-        if !entry.volatile() && !force {
-            return Err(IndexError::Forbidden(what.refused(index)));
-        }
-        let (project, removed) = match what {
-            Removal::Project(project) => ((*project).clone(), self.private.remove_project(index, project).await?),
-            Removal::Version(project, version) => {
-                ((*project).clone(), self.private.remove_version(index, project, version).await?)
-            }
-            Removal::File(filename, prefix) => {
-                let row = self.private.file(index, filename).await?;
-                let row = row.filter(|row| row.directory() == *prefix);
-                let Some(row) = row else {
-                    let gone = self.private.was_deleted(index, filename).await?;
-                    let gone = gone.iter().any(|digest| digest.prefix() == *prefix);
-                    return Err(if gone { what.deleted(index) } else { what.missing(index) });
-                };
-                (row.project, self.private.remove_file(index, filename).await?)
-            }
+        let (entry, _shelf) = self.may_remove(subject, index, what, force).await?;
+        let project = self.project_of(index, what).await?;
+        let removed = match what {
+            Removal::Project(_) => self.private.remove_project(index, &project).await?,
+            Removal::Version(_, version) => self.private.remove_version(index, &project, version).await?,
+            Removal::File(filename, _) => self.private.remove_file(index, filename).await?,
         };
         let removed = removed.ok_or_else(|| what.missing(index))?;
         entry.changed(&project);
         self.unreferenced(removed.unreferenced).await;
         Ok(())
+    }
+
+    /// Lets somebody remove, alone until he drops the lock.
+    pub(super) async fn may_remove(
+        &self,
+        subject: &Subject,
+        index: &IndexName,
+        what: &Removal<'_>,
+        force: bool,
+    ) -> Result<(Arc<IndexEntry>, tokio::sync::MutexGuard<'_, ()>), IndexError> {
+        let entry = self.may_delete(subject, index, "delete from")?;
+        let shelf = self.shelf.lock().await;
+        let entry = self.still_there(&entry)?;
+        match entry.volatile() || force {
+            true => Ok((entry, shelf)),
+            false => Err(IndexError::Forbidden(what.refused(index))),
+        }
+    }
+
+    /// The project that something belongs to which is about to be removed.
+    pub(super) async fn project_of(&self, index: &IndexName, what: &Removal<'_>) -> Result<ProjectName, IndexError> {
+        let (filename, prefix) = match what {
+            Removal::Project(project) | Removal::Version(project, _) => return Ok((*project).clone()),
+            Removal::File(filename, prefix) => (filename, prefix),
+        };
+        let row = self.private.file(index, filename).await?;
+        if let Some(row) = row.filter(|row| row.directory() == *prefix) {
+            return Ok(row.project);
+        }
+        let gone = self.private.was_deleted(index, filename).await?;
+        let gone = gone.iter().any(|digest| digest.prefix() == *prefix);
+        Err(if gone { what.deleted(index) } else { what.missing(index) })
     }
 
     /// Yanks files or takes that back (PEP 592): of one version, or one file.
@@ -416,7 +438,7 @@ impl Removal<'_> {
         }
     }
 
-    fn missing(&self, index: &IndexName) -> IndexError {
+    pub(super) fn missing(&self, index: &IndexName) -> IndexError {
         IndexError::NotThere(match self {
             Self::Project(_) => "project not found".to_owned(),
             Self::Version(project, version) => {

@@ -14,6 +14,7 @@ mod releases;
 mod remove;
 mod sessions;
 mod tokens;
+mod undo;
 mod yank;
 
 pub use files::{FileRow, Rel};
@@ -24,6 +25,7 @@ pub use releases::{ProjectRow, ReleaseRow};
 pub use remove::Removed;
 pub use sessions::{SESSIONS_PER_USER_MAX, SessionRow};
 pub use tokens::{LOGINS_PER_USER_MAX, TokenRow};
+pub use undo::{KeptRemoval, PutBack, REMOVALS_MAX, RemoveWish, RemovedForNow, RemovedPart};
 pub use yank::{YankOf, Yanked};
 
 use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest, format};
@@ -162,7 +164,8 @@ impl Private {
         Ok(version as u64)
     }
 
-    /// The digests of `candidates` that no row refers to, as a file or as its metadata.
+    /// The digests of `candidates` that no row refers to, as a file or as its metadata; what was removed and can be had
+    /// back still does.
     pub async fn unreferenced(&self, candidates: &[Sha256]) -> Result<Vec<Sha256>, StoreError> {
         unreferenced(&mut *self.pool.acquire().await?, candidates).await
     }
@@ -237,17 +240,39 @@ impl Writing<'_> {
     }
 }
 
+macro_rules! unreferenced_by_files {
+    () => {
+        "SELECT DISTINCT unhex(value) FROM json_each(?)
+         WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = unhex(value))
+         AND NOT EXISTS (SELECT 1 FROM file WHERE metadata_sha256 = unhex(value))"
+    };
+}
+
+macro_rules! unreferenced_by_removed {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM removed_file WHERE sha256 = unhex(value))
+         AND NOT EXISTS (SELECT 1 FROM removed_file WHERE metadata_sha256 = unhex(value))"
+    };
+}
+
 /// The digests of `candidates` that no row refers to any more.
 async fn unreferenced(sql: &mut SqliteConnection, candidates: &[Sha256]) -> Result<Vec<Sha256>, StoreError> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
     let names = Value::from(candidates.iter().map(Sha256::to_hex).collect::<Vec<_>>()).to_string();
-    let query = "SELECT DISTINCT unhex(value) FROM json_each(?)
-                 WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = unhex(value))
-                 AND NOT EXISTS (SELECT 1 FROM file WHERE metadata_sha256 = unhex(value))";
+    let query = match keeps_removed(sql).await? {
+        true => concat!(unreferenced_by_files!(), " AND ", unreferenced_by_removed!()),
+        false => unreferenced_by_files!(),
+    };
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).bind(names).fetch_all(sql).await?;
     rows.iter().map(|bytes| digest(bytes)).collect()
+}
+
+/// Whether this database knows removals that can be undone: those of older formats do not, and are read for a backup.
+async fn keeps_removed(sql: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let query = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'removed_file')";
+    Ok(sqlx::query_scalar(query).fetch_one(sql).await?)
 }
 
 fn map(text: &str, what: &'static str) -> Result<Map<String, Value>, StoreError> {

@@ -6,7 +6,8 @@ use crate::support::{sha256, wheel, wheel_filename};
 use sidewheel::backup::{BackupWish, RestoreWish, Told, restore, take};
 use sidewheel::clock::Clock;
 use sidewheel::metrics::Event;
-use sidewheel::store::{FORMAT, Migrated, Private, Store, migrate};
+use sidewheel::names::{IndexName, ProjectName};
+use sidewheel::store::{FORMAT, Migrated, Private, PutBack, RemoveWish, RemovedForNow, RemovedPart, Store, migrate};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -200,10 +201,18 @@ async fn a_backup_beside_a_running_house_is_served_elsewhere() {
 /// Made by the program that wrote format 1 (commit d4314c7): alice, her index alice/dev and golden 1.0 in it.
 const GOLDEN: &[u8] = include_bytes!("golden/format-1.tar.gz");
 
-/// A copy of it in a directory of its own.
+/// The same of format 2 (commit 99464a9): golden 1.0 with documentation and a test's result, promoted to alice/prod; 1.1;
+/// and 1.2, which was removed.
+const GOLDEN_2: &[u8] = include_bytes!("golden/format-2.tar.gz");
+
+/// A copy of the first in a directory of its own.
 fn golden() -> (tempfile::TempDir, PathBuf) {
+    unpacked(GOLDEN)
+}
+
+fn unpacked(archive: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
-    tar::Archive::new(flate2::read::GzDecoder::new(GOLDEN)).unpack(place.path()).unwrap();
+    tar::Archive::new(flate2::read::GzDecoder::new(archive)).unpack(place.path()).unwrap();
     let data = place.path().join("data");
     (place, data)
 }
@@ -244,4 +253,42 @@ async fn a_directory_of_the_first_format_is_brought_up() {
     assert!(private.damaged().await.unwrap().is_empty());
     assert_eq!(store.scrub().await.unwrap(), None);
     assert_eq!(migrate(&data).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_directory_of_the_second_format_is_backed_up_and_brought_up() {
+    let (place, data) = unpacked(GOLDEN_2);
+    let (target, quiet): (_, Told) = (place.path().join("backup"), Arc::new(|_| {}));
+    let wish =
+        BackupWish { data: data.clone(), target: target.clone(), config: None, cache: true, keep: None, check: false };
+    let taken = take(wish, &Clock::system(), quiet).await.unwrap();
+    assert!(taken.lacking.is_empty(), "{:?}", taken.lacking);
+    assert_eq!(taken.private.files, 6, "two wheels with their metadata, documentation, a result");
+    let migrated = migrate(&data).await.unwrap();
+    assert_eq!(migrated, Some(Migrated { from: 2, kept: data.join(format!("before-format-{FORMAT}")) }));
+    let private = Private::open(&data).await.unwrap();
+    let (dev, prod) = (IndexName::parse("alice/dev").unwrap(), IndexName::parse("alice/prod").unwrap());
+    let golden = ProjectName::parse("golden").unwrap();
+    for (index, files) in [(&dev, 4), (&prod, 3)] {
+        assert_eq!(private.files(index, &golden).await.unwrap().len(), files);
+        assert!(private.removals(index, 0).await.unwrap().is_empty());
+    }
+    assert_eq!(private.was_deleted(&dev, &wheel_filename("golden", "1.2")).await.unwrap().len(), 1);
+    let named = private.named().await.unwrap();
+    assert_eq!(named.len(), 6);
+    for (digest, _) in &named {
+        assert_eq!(sha256(&fs::read(on(&data.join("private"), &digest.to_hex())).unwrap()), digest.to_hex());
+    }
+    let wish = RemoveWish {
+        index: dev.clone(),
+        project: golden.clone(),
+        part: RemovedPart::Project,
+        by: None,
+        at: 1,
+        until: 2,
+    };
+    let RemovedForNow::Kept(id) = private.remove_for_now(&wish).await.unwrap() else { panic!("nothing went") };
+    assert_eq!(private.named().await.unwrap(), named);
+    assert_eq!(private.put_back(id, 1).await.unwrap(), PutBack::Done);
+    assert_eq!(private.files(&dev, &golden).await.unwrap().len(), 4);
 }

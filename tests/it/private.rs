@@ -7,6 +7,7 @@ mod indexes;
 mod names;
 mod promotion;
 mod races;
+mod undo;
 mod uploads;
 mod users;
 

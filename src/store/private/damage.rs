@@ -13,9 +13,11 @@ impl Private {
 
     /// The bytes that the disk has lost and rows still refer to.
     pub async fn damaged(&self) -> Result<Vec<Sha256>, StoreError> {
-        let query = "SELECT sha256 FROM damage
-                     WHERE EXISTS (SELECT 1 FROM file WHERE file.sha256 = damage.sha256)
-                     OR EXISTS (SELECT 1 FROM file WHERE file.metadata_sha256 = damage.sha256)
+        let query = "SELECT sha256 FROM damage AS d
+                     WHERE EXISTS (SELECT 1 FROM file WHERE sha256 = d.sha256)
+                     OR EXISTS (SELECT 1 FROM file WHERE metadata_sha256 = d.sha256)
+                     OR EXISTS (SELECT 1 FROM removed_file WHERE sha256 = d.sha256)
+                     OR EXISTS (SELECT 1 FROM removed_file WHERE metadata_sha256 = d.sha256)
                      ORDER BY 1";
         let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(&self.pool).await?;
         rows.iter().map(|bytes| digest(bytes)).collect()
@@ -28,9 +30,11 @@ impl Private {
             let query = sqlx::query("DELETE FROM damage WHERE sha256 = ?").bind(sha256.as_bytes().as_slice());
             query.execute(writing.sql()).await?;
         }
-        let query = "DELETE FROM damage
-                     WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.sha256 = damage.sha256)
-                     AND NOT EXISTS (SELECT 1 FROM file WHERE file.metadata_sha256 = damage.sha256)";
+        let query = "DELETE FROM damage AS d
+                     WHERE NOT EXISTS (SELECT 1 FROM file WHERE sha256 = d.sha256)
+                     AND NOT EXISTS (SELECT 1 FROM file WHERE metadata_sha256 = d.sha256)
+                     AND NOT EXISTS (SELECT 1 FROM removed_file WHERE sha256 = d.sha256)
+                     AND NOT EXISTS (SELECT 1 FROM removed_file WHERE metadata_sha256 = d.sha256)";
         sqlx::query(query).execute(writing.sql()).await?;
         writing.commit_unseen().await
     }

@@ -1,4 +1,4 @@
-use super::{Private, StoreError, digest, releases::project};
+use super::{Private, StoreError, digest, keeps_removed, releases::project};
 use crate::names::{IndexName, ProjectName, Sha256};
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
@@ -91,19 +91,41 @@ impl Private {
         rows.fetch_all(&self.pool).await?.iter().map(file).collect()
     }
 
-    /// The digests and sizes of all bytes that rows refer to, in the order of the digests: what must lie on the shelf.
+    /// The digests and sizes of all bytes that rows refer to, in the order of the digests: what must lie on the shelf,
+    /// with what was removed and can be had back.
     pub async fn named(&self) -> Result<Vec<(Sha256, u64)>, StoreError> {
-        let query = "SELECT sha256, size FROM file
-                     UNION SELECT metadata_sha256, metadata_size FROM file WHERE metadata_sha256 IS NOT NULL
-                     ORDER BY 1";
+        let query = match keeps_removed(&mut *self.pool.acquire().await?).await? {
+            true => {
+                "SELECT sha256, size FROM file
+                 UNION SELECT metadata_sha256, metadata_size FROM file WHERE metadata_sha256 IS NOT NULL
+                 UNION SELECT sha256, size FROM removed_file
+                 UNION SELECT metadata_sha256, metadata_size FROM removed_file WHERE metadata_sha256 IS NOT NULL
+                 ORDER BY 1"
+            }
+            false => {
+                "SELECT sha256, size FROM file
+                 UNION SELECT metadata_sha256, metadata_size FROM file WHERE metadata_sha256 IS NOT NULL
+                 ORDER BY 1"
+            }
+        };
         let rows = sqlx::query(query).fetch_all(&self.pool).await?;
         rows.iter().map(|row| Ok((digest(row.try_get(0)?)?, row.try_get::<i64, _>(1)? as u64))).collect()
     }
 
     /// Whose bytes these are, like `alice/dev/demo-1.0.tar.gz`.
     pub async fn names_of(&self, sha256: &Sha256) -> Result<Vec<String>, StoreError> {
-        let query = "SELECT index_name || '/' || filename FROM file WHERE sha256 = ?1
-                     UNION SELECT index_name || '/' || filename || '.metadata' FROM file WHERE metadata_sha256 = ?1";
+        let query = match keeps_removed(&mut *self.pool.acquire().await?).await? {
+            true => {
+                "SELECT index_name || '/' || filename FROM file WHERE sha256 = ?1
+                 UNION SELECT index_name || '/' || filename || '.metadata' FROM file WHERE metadata_sha256 = ?1
+                 UNION SELECT index_name || '/' || filename || ' (removed, can be undone)'
+                 FROM removed_file WHERE sha256 = ?1 OR metadata_sha256 = ?1"
+            }
+            false => {
+                "SELECT index_name || '/' || filename FROM file WHERE sha256 = ?1
+                 UNION SELECT index_name || '/' || filename || '.metadata' FROM file WHERE metadata_sha256 = ?1"
+            }
+        };
         let query = sqlx::query_scalar(query).bind(sha256.as_bytes().as_slice());
         Ok(query.fetch_all(&self.pool).await?)
     }

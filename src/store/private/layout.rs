@@ -76,10 +76,38 @@ CREATE TABLE address (
 /// What pages for people need.
 /// `session`: a browser that somebody has logged in with, by a hash of what its cookie holds. `client` is what the browser
 /// calls itself, for its user to tell one from another.
+/// `removal`: what a person took away at `at` and can have back until `until` (Unix seconds): a project, a version or a
+/// file (`kind`), and which (`name`). `removed_release` and `removed_file`: its rows as they were, with their rowid
+/// (`place`); a column that comes to `release` or `file` comes to them too. The bytes that they name stay on the shelf.
 const PAGES: &str = "
 CREATE TABLE session (
     id TEXT PRIMARY KEY, hash BLOB NOT NULL, user_name TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
     created INTEGER NOT NULL, used INTEGER NOT NULL, client TEXT NOT NULL
 );
 CREATE INDEX session_by_user ON session (user_name);
+CREATE TABLE removal (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, index_name TEXT NOT NULL REFERENCES user_index ON DELETE CASCADE,
+    project TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, user_name TEXT,
+    at INTEGER NOT NULL, until INTEGER NOT NULL
+);
+CREATE INDEX removal_by_index ON removal (index_name, project);
+CREATE INDEX removal_by_end ON removal (until);
+CREATE TABLE removed_release (
+    removal INTEGER NOT NULL REFERENCES removal ON DELETE CASCADE, place INTEGER NOT NULL,
+    index_name TEXT NOT NULL, project TEXT NOT NULL, version TEXT NOT NULL,
+    metadata TEXT NOT NULL, created INTEGER NOT NULL,
+    PRIMARY KEY (removal, project, version)
+);
+CREATE TABLE removed_file (
+    removal INTEGER NOT NULL REFERENCES removal ON DELETE CASCADE, place INTEGER NOT NULL,
+    index_name TEXT NOT NULL, filename TEXT NOT NULL, rel TEXT NOT NULL,
+    project TEXT NOT NULL, version TEXT NOT NULL,
+    sha256 BLOB NOT NULL, size INTEGER NOT NULL, uploaded INTEGER NOT NULL,
+    requires_python TEXT, metadata_sha256 BLOB, metadata_size INTEGER, yanked TEXT, attestations TEXT,
+    log TEXT NOT NULL, for_sha256 BLOB, for_filename TEXT,
+    PRIMARY KEY (removal, filename)
+);
+CREATE INDEX removed_file_by_index ON removed_file (index_name);
+CREATE INDEX removed_file_by_digest ON removed_file (sha256);
+CREATE INDEX removed_file_by_metadata ON removed_file (metadata_sha256) WHERE metadata_sha256 IS NOT NULL;
 ";

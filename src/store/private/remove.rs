@@ -17,7 +17,9 @@ impl Private {
     pub async fn remove_user(&self, name: &UserName) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
         let query = "SELECT sha256, metadata_sha256 FROM file
-                     WHERE index_name IN (SELECT name FROM user_index WHERE user_name = ?)";
+                     WHERE index_name IN (SELECT name FROM user_index WHERE user_name = ?1)
+                     UNION SELECT sha256, metadata_sha256 FROM removed_file
+                     WHERE index_name IN (SELECT name FROM user_index WHERE user_name = ?1)";
         let left = digests(sqlx::query(query).bind(name.as_str()).fetch_all(writing.sql()).await?)?;
         // Tokens of others that are for its indexes.
         let query = "DELETE FROM token WHERE index_name IN (SELECT name FROM user_index WHERE user_name = ?)";
@@ -29,7 +31,8 @@ impl Private {
     /// Removes an index and all that is in it, names and tokens for it too; none when there is no such index.
     pub async fn remove_index(&self, name: &IndexName) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
-        let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ?";
+        let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ?1
+                     UNION SELECT sha256, metadata_sha256 FROM removed_file WHERE index_name = ?1";
         let left = digests(sqlx::query(query).bind(name.as_str()).fetch_all(writing.sql()).await?)?;
         let query = "DELETE FROM token WHERE index_name = ?";
         sqlx::query(query).bind(name.as_str()).execute(writing.sql()).await?;
@@ -45,15 +48,8 @@ impl Private {
         project: &ProjectName,
     ) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
-        let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ? AND project = ?";
-        let rows = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).fetch_all(writing.sql()).await?;
-        let left = digests(rows)?;
-        let note = "INSERT OR REPLACE INTO deleted (index_name, filename, sha256)
-                    SELECT index_name, filename, sha256 FROM file WHERE index_name = ? AND project = ?";
-        sqlx::query(note).bind(index.as_str()).bind(project.as_str()).execute(writing.sql()).await?;
-        let query = "DELETE FROM release WHERE index_name = ? AND project = ?";
-        let gone = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).execute(writing.sql()).await?;
-        finish(writing, gone.rows_affected() > 0, &left).await
+        let left = drop_project(writing.sql(), index, project).await?;
+        finish(writing, left.is_some(), &left.unwrap_or_default()).await
     }
 
     /// Removes the release that spells its version so, with its files; none when there is none.
@@ -64,30 +60,15 @@ impl Private {
         version: &str,
     ) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
-        let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ? AND project = ? AND version = ?";
-        let rows = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).bind(version);
-        let left = digests(rows.fetch_all(writing.sql()).await?)?;
-        let note = "INSERT OR REPLACE INTO deleted (index_name, filename, sha256)
-                    SELECT index_name, filename, sha256 FROM file
-                    WHERE index_name = ? AND project = ? AND version = ?";
-        let note = sqlx::query(note).bind(index.as_str()).bind(project.as_str()).bind(version);
-        note.execute(writing.sql()).await?;
-        let query = "DELETE FROM release WHERE index_name = ? AND project = ? AND version = ?";
-        let gone = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).bind(version);
-        let gone = gone.execute(writing.sql()).await?;
-        finish(writing, gone.rows_affected() > 0, &left).await
+        let left = drop_version(writing.sql(), index, project, version).await?;
+        finish(writing, left.is_some(), &left.unwrap_or_default()).await
     }
 
     /// Removes a file and the results of its tests; the release goes with the last of its files.
     pub async fn remove_file(&self, index: &IndexName, filename: &str) -> Result<Option<Removed>, StoreError> {
         let mut writing = self.write().await?;
         let Some(file) = file_of(writing.sql(), index, filename).await? else { return Ok(None) };
-        let mut left: Vec<_> = file.digests().collect();
-        note_deleted(writing.sql(), &file).await?;
-        left.extend(drop_results_of(writing.sql(), &file).await?);
-        let query = "DELETE FROM file WHERE index_name = ? AND filename = ?";
-        sqlx::query(query).bind(index.as_str()).bind(filename).execute(writing.sql()).await?;
-        drop_emptied(writing.sql(), &file).await?;
+        let left = drop_file(writing.sql(), &file).await?;
         finish(writing, true, &left).await
     }
 
@@ -107,6 +88,54 @@ async fn finish(mut writing: super::Writing<'_>, gone: bool, left: &[Sha256]) ->
     }
     let unreferenced = unreferenced(writing.sql(), left).await?;
     Ok(Some(Removed { serial: writing.commit().await?, unreferenced }))
+}
+
+/// Removes a project's releases and tells their digests; none when it has none.
+pub(super) async fn drop_project(
+    sql: &mut SqliteConnection,
+    index: &IndexName,
+    project: &ProjectName,
+) -> Result<Option<Vec<Sha256>>, StoreError> {
+    let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ? AND project = ?";
+    let rows = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).fetch_all(&mut *sql).await?;
+    let left = digests(rows)?;
+    let note = "INSERT OR REPLACE INTO deleted (index_name, filename, sha256)
+                SELECT index_name, filename, sha256 FROM file WHERE index_name = ? AND project = ?";
+    sqlx::query(note).bind(index.as_str()).bind(project.as_str()).execute(&mut *sql).await?;
+    let query = "DELETE FROM release WHERE index_name = ? AND project = ?";
+    let gone = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).execute(sql).await?;
+    Ok((gone.rows_affected() > 0).then_some(left))
+}
+
+/// Removes a release and tells the digests of its files; none when there is none.
+pub(super) async fn drop_version(
+    sql: &mut SqliteConnection,
+    index: &IndexName,
+    project: &ProjectName,
+    version: &str,
+) -> Result<Option<Vec<Sha256>>, StoreError> {
+    let query = "SELECT sha256, metadata_sha256 FROM file WHERE index_name = ? AND project = ? AND version = ?";
+    let rows = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).bind(version);
+    let left = digests(rows.fetch_all(&mut *sql).await?)?;
+    let note = "INSERT OR REPLACE INTO deleted (index_name, filename, sha256)
+                SELECT index_name, filename, sha256 FROM file
+                WHERE index_name = ? AND project = ? AND version = ?";
+    let note = sqlx::query(note).bind(index.as_str()).bind(project.as_str()).bind(version);
+    note.execute(&mut *sql).await?;
+    let query = "DELETE FROM release WHERE index_name = ? AND project = ? AND version = ?";
+    let gone = sqlx::query(query).bind(index.as_str()).bind(project.as_str()).bind(version);
+    Ok((gone.execute(sql).await?.rows_affected() > 0).then_some(left))
+}
+
+/// Removes a file with the results of its tests, and its release with the last of its files; tells their digests.
+pub(super) async fn drop_file(sql: &mut SqliteConnection, file: &FileRow) -> Result<Vec<Sha256>, StoreError> {
+    let mut left: Vec<_> = file.digests().collect();
+    note_deleted(sql, file).await?;
+    left.extend(drop_results_of(sql, file).await?);
+    let query = "DELETE FROM file WHERE index_name = ? AND filename = ?";
+    sqlx::query(query).bind(file.index.as_str()).bind(&file.filename).execute(&mut *sql).await?;
+    drop_emptied(sql, file).await?;
+    Ok(left)
 }
 
 /// Remembers that there was this file.
@@ -144,7 +173,7 @@ pub(super) async fn drop_emptied(sql: &mut SqliteConnection, file: &FileRow) -> 
 }
 
 /// The digests in rows of (sha256, metadata_sha256).
-fn digests(rows: Vec<sqlx::sqlite::SqliteRow>) -> Result<Vec<Sha256>, StoreError> {
+pub(super) fn digests(rows: Vec<sqlx::sqlite::SqliteRow>) -> Result<Vec<Sha256>, StoreError> {
     let mut found = Vec::with_capacity(rows.len() * 2);
     for row in &rows {
         found.push(digest(row.try_get(0)?)?);

@@ -9,6 +9,7 @@ mod publishing;
 mod removing;
 mod sessions;
 mod shared;
+mod undoing;
 
 fn index(name: &str) -> IndexName {
     IndexName::parse(name).unwrap()
@@ -112,7 +113,9 @@ async fn stored(private: &Private, publication: &Publication) -> (Vec<Sha256>, b
 
 async fn known(private: &Private) -> BTreeSet<Sha256> {
     let query = "SELECT sha256 FROM file
-                 UNION SELECT metadata_sha256 FROM file WHERE metadata_sha256 IS NOT NULL";
+                 UNION SELECT metadata_sha256 FROM file WHERE metadata_sha256 IS NOT NULL
+                 UNION SELECT sha256 FROM removed_file
+                 UNION SELECT metadata_sha256 FROM removed_file WHERE metadata_sha256 IS NOT NULL";
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(&private.pool).await.unwrap();
     rows.iter().map(|bytes| super::digest(bytes).unwrap()).collect()
 }
