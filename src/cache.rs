@@ -16,7 +16,7 @@ pub use disk::{
     Disk, DiskError, DiskFile, ForeignFile, LockError, Look, ReadThrough, Seen, Shelf, Space, TakenIn, TempFile,
     has_cached, read_through,
 };
-pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, hold_back};
+pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, Standing, hold_back};
 pub use memory::{Memory, Weigh};
 pub use pace::Pace;
 pub use spool::{Spool, SpoolError};

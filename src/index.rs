@@ -15,6 +15,8 @@ mod door;
 mod errors;
 mod files;
 mod fill;
+mod health;
+mod history;
 mod imports;
 mod indexes;
 mod info;
@@ -37,6 +39,8 @@ mod stage;
 mod stage_list;
 pub mod stamps;
 mod states;
+mod status;
+mod troubles;
 mod undo;
 mod uses;
 pub mod wheel;
@@ -49,6 +53,8 @@ pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use described::Described;
 pub use errors::IndexError;
 pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
+pub use health::{Facts as UpstreamFacts, Failed, Health};
+pub use history::{HISTORY_SECONDS, hit_ratio, parts as day_parts, saved, sum as day_sum};
 pub use imports::{TakenFile, Took};
 pub use info::{Link, VersionInfo};
 pub use inventory::{Selection, inventory, version_of};
@@ -62,6 +68,8 @@ pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
 pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
 pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
+pub use status::{Level as Budget, MirrorStanding, Standing, Status, Transfer};
+pub use troubles::{Heard, Trouble};
 pub use undo::{UNDO_SECONDS, Undo};
 pub use uses::Uses;
 
@@ -74,7 +82,7 @@ use crate::rules::UserCreation;
 use crate::store::{DocumentKey, Private, Store, check_format};
 use crate::upstream::Origin;
 use keys::{FlightKey, Key, MetadataKey, Value};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -156,6 +164,12 @@ struct House {
     purges: AtomicU64,
     /// Held by the one who evicts.
     evicting: tokio::sync::Mutex<()>,
+    history: Mutex<history::History>,
+    troubles: troubles::Troubles,
+    /// The number of the last change, and when it was first seen (Unix seconds): every answer to one looks.
+    change: Mutex<(u64, u64)>,
+    /// When this run began (Unix seconds).
+    began: u64,
     /// One file at a time is read into memory: what is being read counts in no budget yet.
     loading: Arc<Semaphore>,
     /// Pages that are parsed, rendered or compressed at the same time.
@@ -185,6 +199,7 @@ impl Index {
     /// Puts the parts together, reads which users and indexes there are, and starts the janitor. A request passes here in this order: memory; the document's
     /// state and, if need be, one shared refresh; the database; for files the disk, then a flight.
     pub async fn open(parts: Parts) -> Result<Self, IndexError> {
+        let began = parts.clock.unix();
         let house = Arc::new_cyclic(|me| House {
             me: Weak::clone(me),
             clock: parts.clock,
@@ -218,6 +233,10 @@ impl Index {
             tidy: Arc::new(Notify::new()),
             purges: AtomicU64::new(0),
             evicting: tokio::sync::Mutex::new(()),
+            history: Mutex::default(),
+            troubles: troubles::Troubles::default(),
+            change: Mutex::new((0, began)),
+            began,
             loading: Arc::new(Semaphore::new(1)),
             kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
             backfilling: Arc::new(Semaphore::new(backfill::PAGES_MAX)),
@@ -226,6 +245,8 @@ impl Index {
             tasks: Arc::new(()),
         });
         house.load_catalog().await?;
+        house.load_history().await;
+        house.change.lock().0 = house.private.serial().await?;
         tokio::spawn(Arc::clone(&house).keep_books());
         tokio::spawn(Arc::clone(&house).watch_tokens());
         Ok(Self(house))
@@ -304,13 +325,15 @@ impl Index {
         self.0.stopping.store(true, Ordering::Relaxed);
         self.0.write_books().await;
         self.0.write_last_uses().await;
+        self.0.write_history(true).await;
         self.0.store.close().await;
         self.0.private.close().await;
     }
 
-    /// Writes down what the books hold in memory, for who reads the database beside this process.
+    /// Writes down what the books hold in memory, for who reads the database beside this process or after it.
     pub async fn write_books(&self) {
         self.0.write_books().await;
+        self.0.write_history(true).await;
     }
 
     /// Takes a part of the cache out, so that it is fetched anew. It goes on although who asked has left: half of a purge

@@ -5,6 +5,7 @@
 
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What an answer was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +42,9 @@ struct Fields {
     answers: [[IntCounter; Tier::ALL.len()]; Kind::ALL.len()],
     answer_bytes: [[IntCounter; Tier::ALL.len()]; Kind::ALL.len()],
     statuses: IntCounterVec,
+    /// All of them: adding up the statuses would take their lock.
+    requests: AtomicU64,
+    failures: AtomicU64,
     sent_bytes: IntCounter,
     upstream_bytes: IntCounter,
     upstream_errors: IntCounterVec,
@@ -105,6 +109,8 @@ impl Metrics {
         Self(Arc::new(Fields {
             answers: Kind::ALL.map(|kind| of(&answers, kind)),
             answer_bytes: Kind::ALL.map(|kind| of(&bytes, kind)),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             statuses: counters(&registry, "http_requests_total", "Requests by status", &["status"]),
             sent_bytes: counter(&registry, "sent_bytes_total", "Bytes of bodies sent to clients"),
             upstream_bytes: counter(&registry, "upstream_bytes_total", "Bytes of files received from upstream"),
@@ -145,7 +151,23 @@ impl Metrics {
         self.0.upstream_bytes.get()
     }
 
+    /// Bytes of bodies sent to clients since the start.
+    pub fn sent_bytes(&self) -> u64 {
+        self.0.sent_bytes.get()
+    }
+
+    /// Requests since the start, whatever became of them.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests to upstream that failed since the start.
+    pub fn upstream_failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
+    }
+
     pub fn requested(&self, status: u16, sent: u64) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
         // The frequent ones need no formatting.
         let label = match status {
             200 => "200",
@@ -169,6 +191,7 @@ impl Metrics {
 
     /// `class` is one of a bounded set of words.
     pub fn upstream_failed(&self, class: &'static str) {
+        self.0.failures.fetch_add(1, Ordering::Relaxed);
         self.0.upstream_errors.with_label_values(&[class]).inc();
     }
 
@@ -238,7 +261,7 @@ impl Kind {
 }
 
 impl Tier {
-    const ALL: [Self; 5] = [Self::Memory, Self::Disk, Self::Flight, Self::Miss, Self::Stale];
+    pub const ALL: [Self; 5] = [Self::Memory, Self::Disk, Self::Flight, Self::Miss, Self::Stale];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -340,6 +363,8 @@ mod tests {
         metrics.level(Level::Flights, 3);
         let guard = metrics.connected();
         assert_eq!(metrics.connections(), 1);
+        metrics.upstream_failed("timeout");
+        assert_eq!((metrics.requests(), metrics.sent_bytes(), metrics.upstream_failures()), (2, 5, 1));
         drop(guard);
         let told: Vec<_> = metrics.tallies().collect();
         assert_eq!(told, [(Kind::File, Tier::Memory, Tally { requests: 1, bytes: 5 })]);

@@ -7,6 +7,7 @@ mod connection;
 pub mod control;
 mod doors;
 mod engine;
+mod events;
 mod gate;
 mod handler;
 mod handover;
@@ -24,6 +25,7 @@ mod uploads;
 mod web;
 
 pub use control::{Event, Standing};
+pub use events::STREAMS_MAX;
 pub use handler::{Handler, HandlerParts, Timeouts};
 pub use listen::{Bound, ListenError};
 pub use places::{LARGE_BODIES_MAX, UPLOADS_MAX};

@@ -13,6 +13,7 @@ mod format;
 mod keyfs;
 mod metadata;
 mod private;
+mod samples;
 mod schema;
 mod scrub;
 mod search;
@@ -33,6 +34,7 @@ pub use private::{
     Published, PublishedAll, PutBack, REMOVALS_MAX, Rel, ReleaseRow, RemoveWish, Removed, RemovedForNow, RemovedPart,
     SESSIONS_PER_USER_MAX, SessionRow, Stored, TokenRow, UserRow, YankOf, Yanked,
 };
+pub use samples::{COUNTS, Count, HEIGHTS, Height, SampleRow};
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;
 pub use search::{KnownAsk, KnownOrder, KnownRow, ListedRow, WORDS_MAX};

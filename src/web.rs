@@ -18,9 +18,11 @@ mod layout;
 mod login;
 mod note;
 mod parts;
+mod picture;
 mod project;
 mod recipes;
 mod releases;
+mod status;
 mod user;
 
 pub use account::account;
@@ -33,6 +35,7 @@ pub use layout::{document, problem};
 pub use login::{login, not_logged_in, once_more};
 pub use note::Note;
 pub use project::{project, version};
+pub use status::{Doorway, status, status_event};
 pub use user::user;
 
 use crate::index::Index;

@@ -34,21 +34,26 @@ pub fn config(asked: &Asked<'_>, index: Option<&IndexName>) -> Result<Answer, In
     Ok(Answer::result("apiconfig", result))
 }
 
-/// `GET /+status`: what monitoring of devpi looks at. No path of the machine is told.
-pub async fn status(asked: &Asked<'_>, now: u64, metrics: Vec<Value>) -> Result<Answer, IndexError> {
+/// `GET /+status`: what monitoring of devpi looks at. There are no events that come after a change, so they are in step. No path of the machine is told.
+pub async fn status(asked: &Asked<'_>, now: u64) -> Result<Answer, IndexError> {
     let (serial, uuid) = asked.index.identity().await?;
+    let changed = asked.index.last_change();
+    let base = url::Url::parse(asked.base).ok();
     let result = json!({
         "role": "MASTER",
         "uuid": uuid,
-        "versioninfo": { "sidewheel": env!("CARGO_PKG_VERSION") },
+        "versioninfo": { "devpi-server": SERVER_SPOKEN, "sidewheel": env!("CARGO_PKG_VERSION") },
+        // Where it is called, not where it listens.
+        "host": base.as_ref().and_then(url::Url::host_str),
+        "port": base.as_ref().and_then(url::Url::port_or_known_default),
         "outside-url": asked.base,
         "serial": serial,
         "event-serial": serial,
-        "event-serial-timestamp": now,
+        "event-serial-timestamp": changed,
         "event-serial-in-sync-at": now,
-        "last-commit-timestamp": now,
+        "last-commit-timestamp": changed,
         "time": stamps::iso(now),
-        "metrics": metrics,
+        "metrics": asked.index.figures(asked.subject),
         "polling_replicas": {},
     });
     Ok(Answer::result("status", result))

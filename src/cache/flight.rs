@@ -147,6 +147,18 @@ impl Default for FlightState {
 pub struct Flight {
     state: watch::Receiver<FlightState>,
     file: Arc<Mutex<Option<Arc<File>>>>,
+    /// One clone in the map, and one with each who follows.
+    crowd: Arc<()>,
+    began_ms: u64,
+}
+
+/// How far a flight is, for who looks on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub progress: Progress,
+    pub followers: usize,
+    /// When it began, on the clock of who asked first.
+    pub began_ms: u64,
 }
 
 /// A position in a flight.
@@ -232,14 +244,14 @@ impl<K: Eq + Hash + Clone> Flights<K> {
         Self(Arc::default())
     }
 
-    /// Joins the flight of `key`, or starts it.
-    pub fn join(&self, key: &K) -> Joined<K> {
+    /// Joins the flight of `key`, or starts it `now_ms`.
+    pub fn join(&self, key: &K, now_ms: u64) -> Joined<K> {
         let mut flights = self.0.lock();
         if let Some(flight) = flights.get(key) {
             return Joined::Follows(flight.clone());
         }
         let (state, receiver) = watch::channel(FlightState::new());
-        let flight = Flight { state: receiver, file: Arc::default() };
+        let flight = Flight { state: receiver, file: Arc::default(), crowd: Arc::default(), began_ms: now_ms };
         flights.insert(key.clone(), flight.clone());
         let leader = Leader {
             state,
@@ -247,6 +259,16 @@ impl<K: Eq + Hash + Clone> Flights<K> {
             claim: Claim { flights: Arc::clone(&self.0), key: key.clone(), file: Arc::clone(&flight.file) },
         };
         Joined::Leads(leader, flight)
+    }
+
+    /// The flights under way, in no order.
+    pub fn standings(&self) -> Vec<(K, Standing)> {
+        let standing = |flight: &Flight| Standing {
+            progress: flight.state.borrow().progress(),
+            followers: Arc::strong_count(&flight.crowd).saturating_sub(1),
+            began_ms: flight.began_ms,
+        };
+        self.0.lock().iter().map(|(key, flight)| (key.clone(), standing(flight))).collect()
     }
 
     /// How many flights are under way.

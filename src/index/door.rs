@@ -228,22 +228,19 @@ impl Index {
         self.0.provenance(file).await
     }
 
-    /// The figures that devpi's `+status` carries, by name, kind and value.
-    pub fn figures(&self) -> Vec<Value> {
-        self.measure();
-        let house = &self.0;
-        let figures = [
-            ("sidewheel_memory_bytes", house.memory.bytes()),
-            ("sidewheel_memory_capacity_bytes", house.memory.capacity()),
-            ("sidewheel_disk_bytes", house.disk_bytes()),
-            ("sidewheel_disk_capacity_bytes", house.disk_bytes_max),
-        ];
-        figures.map(|(name, value)| serde_json::json!([name, "gauge", value])).to_vec()
+    /// When the last change was made (Unix seconds), or this run began where that was later.
+    pub fn last_change(&self) -> u64 {
+        self.0.change.lock().1
     }
 
     /// The number of the last change, and who this server is.
     pub async fn identity(&self) -> Result<(u64, String), IndexError> {
-        Ok(self.0.private.identity().await?)
+        let (serial, uuid) = self.0.private.identity().await?;
+        let mut change = self.0.change.lock();
+        if change.0 != serial {
+            *change = (serial, self.0.clock.unix());
+        }
+        Ok((serial, uuid))
     }
 }
 

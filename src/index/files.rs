@@ -2,7 +2,7 @@ use super::House;
 use super::basis::Basis;
 use super::body::FileBody;
 use super::catalog::IndexKind;
-use super::errors::{IndexError, failure};
+use super::errors::IndexError;
 use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::page_of;
@@ -123,7 +123,12 @@ impl FileFacts {
     }
 
     fn flight_key(&self, key: &FileKey) -> FlightKey {
-        FlightKey { index: key.index.clone(), url: self.url.as_str().into(), digest: self.sha256 }
+        FlightKey {
+            index: key.index.clone(),
+            url: self.url.as_str().into(),
+            digest: self.sha256,
+            filename: self.filename.clone(),
+        }
     }
 }
 
@@ -242,7 +247,7 @@ impl House {
         };
         let wanted = ByteRange::Span { first: start, last: end };
         let fetched = mirror.upstream.file(&facts.url, Some(wanted), None, false).await;
-        let fetched = fetched.map_err(|why| file_error(facts, failure(&why)))?;
+        let fetched = fetched.map_err(|why| file_error(facts, self.upstream_failed(mirror, &why)))?;
         match fetched.status {
             FileStatus::Part { total: told, .. } if told == total => {
                 let body = FileBody::part(fetched.body, end - start + 1);
@@ -354,7 +359,7 @@ impl House {
         facts: &Arc<FileFacts>,
         digest: Option<Sha256>,
     ) -> (Flight, Tier) {
-        match self.flights.join(&facts.flight_key(key)) {
+        match self.flights.join(&facts.flight_key(key), self.clock.ticks()) {
             Joined::Follows(flight) => (flight, Tier::Flight),
             Joined::Leads(leader, flight) => {
                 let (house, mirror, facts, key) =

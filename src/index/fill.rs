@@ -1,5 +1,4 @@
 use super::House;
-use super::errors::failure;
 use super::files::{FileFacts, KnownFile};
 use super::keys::{FileKey, FlightKey};
 use super::mirror::Mirror;
@@ -156,7 +155,8 @@ impl House {
         let spool = tokio::task::spawn_blocking(move || Spool::create(&disk)).await.map_err(|_| Failure::Vanished)?;
         let spool = spool.map_err(|why| self.disk_failed(&why))?;
         let fetched = mirror.upstream.file(&facts.url, None, None, past_caches).await;
-        let fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
+        let fetched = fetched.map_err(|why| self.fetch_failed(mirror, facts, &why))?;
+        self.upstream_answered(mirror);
         let len = match (facts.size, fetched.len) {
             (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
             (size, told) => size.or(told),
@@ -169,7 +169,9 @@ impl House {
         if let Err(why) = self.pour(fetched, &mut writer, 0, bytes_max).await {
             let written = writer.settled().await;
             let (rest, known) = self.resume(mirror, facts, written, etag.as_deref(), why).await?;
-            self.pour(rest, &mut writer, known, bytes_max).await.map_err(|why| self.fetch_failed(facts, &why))?;
+            self.pour(rest, &mut writer, known, bytes_max)
+                .await
+                .map_err(|why| self.fetch_failed(mirror, facts, &why))?;
         }
         let spool = writer.finish().await.map_err(|why| self.disk_failed(&why))?;
         if spool.written() > bytes_max {
@@ -224,13 +226,13 @@ impl House {
         why: FetchError,
     ) -> Result<(FileFetch, u64), Failure> {
         if !why.retryable() {
-            return Err(self.fetch_failed(facts, &why));
+            return Err(self.fetch_failed(mirror, facts, &why));
         }
         self.metrics.happened(Event::FetchResumed);
         tracing::warn!(filename = %facts.filename, written, %why, "upstream broke off; asking for the rest");
         let rest = (written > 0).then_some(ByteRange::From(written));
         let fetched = mirror.upstream.file(&facts.url, rest, etag.filter(|_| rest.is_some()), false).await;
-        let fetched = fetched.map_err(|why| self.fetch_failed(facts, &why))?;
+        let fetched = fetched.map_err(|why| self.fetch_failed(mirror, facts, &why))?;
         let known = if fetched.status == FileStatus::Whole { written } else { 0 };
         Ok((fetched, known))
     }
@@ -278,9 +280,9 @@ impl House {
         }
     }
 
-    fn fetch_failed(&self, facts: &FileFacts, why: &FetchError) -> Failure {
-        self.metrics.upstream_failed(why.class());
+    fn fetch_failed(&self, mirror: &Mirror, facts: &FileFacts, why: &FetchError) -> Failure {
+        let failure = self.upstream_failed(mirror, why);
         tracing::warn!(filename = %facts.filename, %why, "the file cannot be fetched");
-        failure(why)
+        failure
     }
 }

@@ -1,4 +1,5 @@
 use super::House;
+use super::troubles::Trouble;
 use super::uses::{UseBook, Uses};
 use crate::cache::{DiskError, Failure, Shelf};
 use crate::metrics::{Event, Kind, Tally, Tier};
@@ -62,6 +63,7 @@ impl House {
             let _ = tokio::time::timeout(ROUND, wake.notified()).await;
             let Some(house) = weak.upgrade() else { return };
             house.write_books().await;
+            house.write_history(false).await;
             if house.stopping() {
                 return;
             }
@@ -279,6 +281,9 @@ impl House {
             && self.books.warned.compare_exchange(warned, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             tracing::error!(%why, "the data directory cannot be written; clients are served through, nothing is kept");
+            let sentence = "the data directory cannot be written; clients are served through, nothing is kept";
+            self.troubles
+                .note(self.clock.unix(), Trouble { class: "disk", index: None, sentence: sentence.to_owned() });
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct FlightKey {
     /// The source belongs to it, digest or not: that one lacks a file says nothing of another that lists the same.
     pub url: Arc<str>,
     pub digest: Option<Sha256>,
+    /// By which it is shown; the same for all who mean that source.
+    pub filename: DistFilename,
 }
 
 /// What wheel's metadata is being got.

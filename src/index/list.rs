@@ -135,8 +135,12 @@ impl House {
             .as_ref()
             .filter(|_| whole)
             .map(|document| Validators { etag: document.etag.clone(), last_modified: document.last_modified.clone() });
-        let upstream = |why| IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) };
+        let upstream = |why| {
+            self.upstream_failed(mirror, &why);
+            IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) }
+        };
         let fetched = mirror.upstream.list(validators.as_ref()).await.map_err(upstream)?;
+        self.upstream_answered(mirror);
         let document = match (fetched, stored) {
             (ListFetch::NotModified { .. }, Some(document)) => Document { fetched: self.clock.unix(), ..document },
             (ListFetch::NotModified { .. } | ListFetch::Missing, _) => {

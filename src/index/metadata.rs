@@ -1,7 +1,7 @@
 use super::House;
 use super::body::FileBody;
 use super::catalog::IndexKind;
-use super::errors::{IndexError, failure};
+use super::errors::IndexError;
 use super::files::{FileAnswer, FileAsk, FileFacts, KnownFile, answer, choose, chosen, file_error};
 use super::inventory::METADATA_SUFFIX;
 use super::keys::{FileKey, Key, MetadataKey, Place, Value};
@@ -161,10 +161,12 @@ impl House {
         let mut url = facts.url.clone();
         url.set_path(&format!("{}.metadata", facts.url.path()));
         let error = |why| file_error(facts, why);
-        let mut fetched = mirror.upstream.file(&url, None, None, false).await.map_err(|why| error(failure(&why)))?;
+        let fetched = mirror.upstream.file(&url, None, None, false).await;
+        let mut fetched = fetched.map_err(|why| error(self.upstream_lacks(mirror, &why)))?;
+        self.upstream_answered(mirror);
         let mut bytes = BytesMut::new();
         while let Some(piece) = fetched.body.next().await {
-            bytes.extend_from_slice(&piece.map_err(|why| error(failure(&why)))?);
+            bytes.extend_from_slice(&piece.map_err(|why| error(self.upstream_failed(mirror, &why)))?);
             if bytes.len() as u64 > METADATA_BYTES_MAX {
                 return Err(error(Failure::Wrong));
             }
@@ -212,7 +214,8 @@ impl House {
         let error = |why| file_error(facts, why);
         let wanted = ByteRange::Span { first: range.start, last: range.end.saturating_sub(1) };
         let fetched = mirror.upstream.file(&facts.url, Some(wanted), None, false).await;
-        let mut fetched = fetched.map_err(|why| error(failure(&why)))?;
+        let mut fetched = fetched.map_err(|why| error(self.upstream_lacks(mirror, &why)))?;
+        self.upstream_answered(mirror);
         let size = range.end - range.start;
         match fetched.status {
             FileStatus::Part { total, .. } if total == len => {}
@@ -222,7 +225,7 @@ impl House {
         }
         let mut bytes = BytesMut::with_capacity(size as usize);
         while let Some(piece) = fetched.body.next().await {
-            bytes.extend_from_slice(&piece.map_err(|why| error(failure(&why)))?);
+            bytes.extend_from_slice(&piece.map_err(|why| error(self.upstream_failed(mirror, &why)))?);
             if bytes.len() as u64 > size {
                 return Err(error(Failure::Wrong));
             }

@@ -1,7 +1,9 @@
+use super::health::Health;
 use crate::fresh;
 use crate::names::{IndexName, ProjectName};
 use crate::rules::{MirrorSettings, MirrorUrl, ROOT, Reserved};
 use crate::upstream::{Clients, Credentials, MirrorSite, Upstream};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -11,6 +13,8 @@ pub struct Mirror {
     pub upstream: Upstream,
     pub ttl_ms: u64,
     pub rules: MirrorRules,
+    /// Of this upstream: it is shared under changed settings, and new where the mirror moves.
+    pub health: Arc<Health>,
 }
 
 /// What a mirror's settings say about asking upstream.
@@ -51,6 +55,7 @@ impl Mirror {
             upstream: self.upstream.clone(),
             ttl_ms: settings.mirror_cache_expiry.map_or(ttl_ms, |seconds| seconds.saturating_mul(1_000)),
             rules: MirrorRules::of(settings),
+            health: Arc::clone(&self.health),
         }
     }
 }
@@ -91,6 +96,6 @@ impl MirrorMaker {
         };
         let ttl_ms = settings.mirror_cache_expiry.map_or(self.ttl_ms, |seconds| seconds.saturating_mul(1_000));
         let upstream = Upstream::new(site, &self.clients);
-        Ok(Mirror { name: name.clone(), upstream, ttl_ms, rules: MirrorRules::of(settings) })
+        Ok(Mirror { name: name.clone(), upstream, ttl_ms, rules: MirrorRules::of(settings), health: Arc::default() })
     }
 }

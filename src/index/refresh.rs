@@ -62,15 +62,17 @@ impl House {
             Ok(Answer::Page(page)) => page,
             Ok(Answer::NotModified { max_age }) => {
                 self.metrics.happened(Event::PageUnchanged);
+                self.upstream_answered(mirror);
                 state.confirmed(now, mirror.page_ttl_ms(max_age));
                 return Refreshed::Page;
             }
             Ok(Answer::Missing) => {
+                self.upstream_answered(mirror);
                 state.gone(now);
                 return Refreshed::Missing;
             }
             Err(why) => {
-                self.metrics.upstream_failed(why.class());
+                self.upstream_failed(mirror, &why);
                 tracing::warn!(index = %mirror.name, project = %document.name, %why, "upstream cannot be asked");
                 state.failed(now);
                 return Refreshed::Failed(IndexError::Upstream { index: mirror.name.clone(), why: Arc::new(why) });
@@ -86,11 +88,13 @@ impl House {
             Ok(arrived) => arrived,
             Err(why) => {
                 self.metrics.happened(Event::PageRefused);
+                self.upstream_unusable(mirror);
                 tracing::warn!(index = %mirror.name, project = %document.name, %why, "upstream's page is refused");
                 state.failed(now);
                 return Refreshed::Failed(why);
             }
         };
+        self.upstream_answered(mirror);
         if known.stored.as_ref().is_some_and(|stored| stored.digest == arrived.digest) {
             self.metrics.happened(Event::PageUnchanged);
             state.repeated(validators, now, ttl_ms);

@@ -85,6 +85,14 @@ pub fn memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// What this process holds of the machine's memory now, in bytes. Only Linux tells it without another process.
+pub fn resident() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 =
+        text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// What a container or a service may take of it (cgroups), in bytes: the least of the limits above this process.
 pub fn memory_limit() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -249,6 +257,7 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].owner.as_ref().map(|owner| owner.pid), Some(std::process::id()));
         assert!(memory().is_some_and(|bytes| bytes > 1 << 28) && mount(Path::new("/tmp")).is_some());
+        assert!(MACOS || resident().is_some_and(|bytes| (1 << 20..1 << 40).contains(&bytes)), "{:?}", resident());
         assert!(processes().iter().any(|process| process.pid == std::process::id()));
     }
 }

@@ -52,7 +52,13 @@ pub(super) async fn open_index(
     for mirror in &config.mirrors {
         let upstream = Upstream::new(site(mirror, config)?, &clients);
         let ttl_ms = mirror.page_ttl.as_millis() as u64;
-        mirrors.push(Mirror { name: mirror.name.clone(), upstream, ttl_ms, rules: MirrorRules::default() });
+        mirrors.push(Mirror {
+            name: mirror.name.clone(),
+            upstream,
+            ttl_ms,
+            rules: MirrorRules::default(),
+            health: Default::default(),
+        });
     }
     let ttl_ms = config.mirrors.first().map_or(0, |mirror| mirror.page_ttl.as_millis() as u64);
     let push_origins = config.owners.push_origins.iter().map(|origin| Origin::parse(&origin.to_string()));

@@ -110,7 +110,7 @@ impl Handler {
             (Route::Root, "GET" | "HEAD") => Ok(api::show_users(&asked)),
             (Route::Api | Route::UserApi(_), "GET" | "HEAD") => Ok(api::config(&asked, None)?),
             (Route::IndexApi(index), "GET" | "HEAD") => Ok(api::config(&asked, Some(&index))?),
-            (Route::Status, "GET" | "HEAD") => Ok(api::status(&asked, self.unix(), self.index().figures()).await?),
+            (Route::Status, "GET" | "HEAD") => Ok(api::status(&asked, self.unix()).await?),
             (Route::User(user), method) => match method {
                 "GET" | "HEAD" => Ok(api::show_user(&asked, &user)?),
                 "PUT" => Ok(api::create_user(&asked, &user, &self.object(body).await?).await?),

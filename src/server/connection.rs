@@ -242,6 +242,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             Body::Empty => Ok(()),
             Body::Bytes(bytes) => sender.bytes(bytes.clone()).await,
             Body::File(body) => sender.body(first, body).await,
+            Body::Events(events) => events.send(&mut sender, self.handler, &mut self.turn, self.once).await,
         };
         let sent = match sent {
             Ok(()) => sender.finish().await,

@@ -1,5 +1,6 @@
 use super::api::found;
 use super::connection::Peer;
+use super::events::STREAMS_MAX;
 use super::incoming::Incoming;
 use super::places::Places;
 use super::reply::{Reply, Status};
@@ -84,6 +85,7 @@ pub struct Handler {
     parts: HandlerParts,
     connections: Arc<Semaphore>,
     places: Places,
+    streams: Arc<Semaphore>,
 }
 
 /// A connection that was let in; counted until it is dropped.
@@ -96,7 +98,7 @@ impl Handler {
     pub fn new(parts: HandlerParts) -> Self {
         let connections = Arc::new(Semaphore::new(parts.connections_max));
         let places = Places::new(parts.timeouts.places);
-        Self { parts, connections, places }
+        Self { parts, connections, places, streams: Arc::new(Semaphore::new(STREAMS_MAX)) }
     }
 
     pub fn index(&self) -> &Index {
@@ -117,6 +119,15 @@ impl Handler {
 
     pub(super) fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// A place for a stream of events, unless all are taken.
+    pub(super) fn stream_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.streams).try_acquire_owned().ok()
+    }
+
+    pub(super) fn connections_max(&self) -> usize {
+        self.parts.connections_max
     }
 
     pub(super) fn page_max_age(&self) -> u64 {
@@ -202,6 +213,7 @@ impl Handler {
             Route::Ready if reads => self.ready().await,
             Route::Metrics if reads => self.metrics_page(),
             Route::Static(name) if reads => self.asset(&name),
+            Route::StatusEvents if reads => self.status_events(request).await,
             // Installers mean the simple API by an address without `+simple` too (devpi's behaviour).
             Route::Index { index, slash: true } if reads && is_installer(request) => {
                 found(&format!("{}/+simple/", http::index_path(&index)))
@@ -275,6 +287,9 @@ impl Handler {
         }
         if let Some(uses) = reply.uses.as_ref().filter(|_| bytes > 0) {
             uses.served(bytes);
+        }
+        if let Some(trouble) = &reply.trouble {
+            self.parts.index.note_trouble((**trouble).clone());
         }
         let is_ours = facts.get(Field::UserAgent) == Some(super::pulse::AGENT) && request.peer.is_proxy();
         if is_ours || !tracing::enabled!(target: "access", tracing::Level::INFO) {

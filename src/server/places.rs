@@ -32,6 +32,11 @@ impl Places {
         Self { uploads: places(UPLOADS_MAX), large: places(LARGE_BODIES_MAX), patience }
     }
 
+    /// Uploads that arrive now.
+    pub fn uploads(&self) -> usize {
+        UPLOADS_MAX.saturating_sub(self.uploads.available_permits())
+    }
+
     pub async fn for_upload(&self) -> Result<Place, Full> {
         self.wait(&self.uploads).await
     }

@@ -1,4 +1,5 @@
-use crate::index::{FileBody, Uses};
+use super::events::Events;
+use crate::index::{FileBody, Trouble, Uses};
 use crate::metrics::{Kind, Tier};
 use bytes::Bytes;
 use std::fmt::Write;
@@ -20,6 +21,8 @@ pub struct Reply {
     pub uses: Option<Arc<Uses>>,
     /// The connection ends with this answer.
     pub close: bool,
+    /// What went wrong, where whoever keeps the server wants to hear of it.
+    pub trouble: Option<Box<Trouble>>,
 }
 
 /// Longest reason phrase; Python's reader of answers takes lines of 64 KiB, proxies less.
@@ -29,6 +32,7 @@ pub enum Body {
     Empty,
     Bytes(Bytes),
     File(Box<FileBody>),
+    Events(Box<Events>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +41,18 @@ pub struct Status(pub u16);
 impl Reply {
     pub fn new(status: Status, kind: Kind) -> Self {
         let (made, lines) = (Bytes::new(), String::new());
-        Self { status, reason: None, made, lines, body: Body::Empty, kind, tier: None, uses: None, close: false }
+        Self {
+            status,
+            reason: None,
+            made,
+            lines,
+            body: Body::Empty,
+            kind,
+            tier: None,
+            uses: None,
+            close: false,
+            trouble: None,
+        }
     }
 
     /// Adds a line to the head. `value` is made here or checked to be visible ASCII: nothing from outside passes

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Piece in which a file is read and sent: as fast as sendfile when it is 256 KiB or more.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -56,6 +56,16 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         match tokio::time::timeout(self.patience, self.to.flush()).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Cut::Client),
+        }
+    }
+
+    /// Returns when the client has closed its side. What else it sends meanwhile is not read on.
+    pub async fn left(&mut self)
+    where
+        W: AsyncRead,
+    {
+        if let Ok(1..) = self.to.read(&mut [0]).await {
+            std::future::pending().await
         }
     }
 

@@ -1,8 +1,8 @@
 use super::reply::{Reply, Status};
 use crate::cache::{DiskError, Failure};
-use crate::index::IndexError;
+use crate::index::{IndexError, Trouble};
 use crate::metrics::Kind;
-use crate::store::{StoreError, Trouble};
+use crate::store::{StoreError, Trouble as StoreTrouble};
 use crate::upload::UploadError;
 use crate::upstream::FetchError;
 
@@ -33,7 +33,8 @@ pub fn reply(error: &IndexError, kind: Kind, json: bool) -> Reply {
         Loud::Warning => tracing::warn!(%error, "refused"),
         Loud::Error => tracing::error!(%error, "failed"),
     }
-    let reply = Reply::error(status, kind, &sentence(error), json);
+    let mut reply = Reply::error(status, kind, &sentence(error), json);
+    reply.trouble = (loud != Loud::No).then(|| Box::new(trouble(error)));
     match (error, status.0) {
         (IndexError::TooManyAttempts(seconds), _) => reply.line("Retry-After", seconds),
         (_, 502..=504) => reply.line("Retry-After", RETRY_AFTER_SECONDS),
@@ -44,28 +45,34 @@ pub fn reply(error: &IndexError, kind: Kind, json: bool) -> Reply {
 /// A file that failed while its first bytes were waited for: the head is not sent yet, so the error is a clean one.
 pub fn late(why: Failure, kind: Kind) -> Reply {
     let status = file_status(why);
-    let reply = Reply::error(status, kind, &why.to_string(), false);
+    let mut reply = Reply::error(status, kind, &why.to_string(), false);
+    reply.trouble = Some(Box::new(Trouble { class: "file", index: None, sentence: why.to_string() }));
     if (502..=504).contains(&status.0) { reply.line("Retry-After", RETRY_AFTER_SECONDS) } else { reply }
 }
 
 /// An upload that was not taken.
 pub fn upload(error: &UploadError, json: bool) -> Reply {
+    let mut trouble = None;
     let (status, sentence) = match error {
         UploadError::TooLarge { .. } => (Status(413), error.to_string()),
         UploadError::Disk(why) => {
             tracing::error!(%why, "an upload cannot be stored");
+            let sentence = "an upload cannot be stored".to_owned();
+            trouble = Some(Box::new(Trouble { class: "disk", index: None, sentence }));
             (disk_status(why), STORAGE_FAILED.to_owned())
         }
         _ => (Status(400), error.to_string()),
     };
-    Reply::error(status, Kind::Other, &sentence, json)
+    let mut reply = Reply::error(status, Kind::Other, &sentence, json);
+    reply.trouble = trouble;
+    reply
 }
 
 fn store_status(why: &StoreError) -> Status {
     match why.trouble() {
-        Trouble::Full => Status(507),
-        Trouble::ReadOnly | Trouble::Busy => Status(503),
-        Trouble::Other => Status(500),
+        StoreTrouble::Full => Status(507),
+        StoreTrouble::ReadOnly | StoreTrouble::Busy => Status(503),
+        StoreTrouble::Other => Status(500),
     }
 }
 
@@ -105,6 +112,32 @@ fn status(error: &IndexError) -> (Status, Loud) {
         IndexError::Disk(why) => (disk_status(why), Loud::Error),
         IndexError::Lost => (Status(503), Loud::Error),
     }
+}
+
+/// What is remembered of an error for whoever keeps the server: more than the client is told, but no path and no secret.
+fn trouble(error: &IndexError) -> Trouble {
+    let (class, index) = match error {
+        IndexError::Upstream { index, why } => (why.class(), Some(index)),
+        IndexError::BadPage { index, .. } => ("bad_page", Some(index)),
+        IndexError::NotAsked(index, _) => ("not_asked", Some(index)),
+        IndexError::File { .. } => ("file", None),
+        IndexError::TooManyAttempts(_) => ("logins", None),
+        IndexError::Busy | IndexError::Auth(_) => ("passwords", None),
+        IndexError::Push(_) => ("push", None),
+        IndexError::Damaged(_) => ("damaged", None),
+        IndexError::Store(_) => ("database", None),
+        IndexError::Disk(_) => ("disk", None),
+        IndexError::Lost => ("stopped", None),
+        _ => ("refused", None),
+    };
+    let sentence = match error {
+        // It names hosts, and no more of an address.
+        IndexError::Upstream { .. } => error.to_string(),
+        // One sentence, however long somebody has to wait.
+        IndexError::TooManyAttempts(_) => "somebody failed to log in too often and has to wait".to_owned(),
+        other => sentence(other),
+    };
+    Trouble { class, index: index.cloned(), sentence }
 }
 
 fn fetch_status(why: &FetchError) -> Status {

@@ -8,7 +8,7 @@ use crate::http::{self, Field, Query, Route, wants_page};
 use crate::index::IndexError;
 use crate::metrics::Kind;
 use crate::rules::Subject;
-use crate::web::{self, Asked, Note, Page, Viewer};
+use crate::web::{self, Asked, Doorway, Note, Page, Viewer};
 
 /// What every page says to browsers: nothing but what is ours, no frame around it, no script in it.
 const PAGE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
@@ -62,6 +62,9 @@ impl Handler {
                 None => page_reply(&asked, Status::OK, &self.login_page(next)),
             };
         }
+        if route == Route::Status {
+            return page_reply(&asked, Status::OK, &web::status(&asked, &self.doorway()));
+        }
         match page(&asked, route, query).await {
             Ok(page) => {
                 let note = query.field("done").and_then(|word| Note::of_word(&word));
@@ -72,13 +75,22 @@ impl Handler {
         }
     }
 
+    /// What `/+status` shows of this moment.
+    pub(super) fn status_event(&self, viewer: &Viewer) -> String {
+        web::status_event(&self.index().status(&viewer.subject), &self.doorway())
+    }
+
+    fn doorway(&self) -> Doorway {
+        Doorway { uploads: self.places().uploads(), connections_max: self.connections_max() }
+    }
+
     fn page_problem(&self, request: &Request<'_>, viewer: &Viewer, why: &IndexError) -> Reply {
-        let told = statuses::reply(why, Kind::Other, false).status;
+        let failed = statuses::reply(why, Kind::Other, false);
         // Nobody is asked for credentials here: a browser would open its own window, beside our page for it.
-        let status = if told == Status(401) { Status(403) } else { told };
+        let status = if failed.status == Status(401) { Status(403) } else { failed.status };
         let base = self.base(request);
         let page = web::problem(status.0, status.phrase(), &statuses::sentence(why));
-        page_reply(&self.asked(viewer, &base), status, &page)
+        Reply { trouble: failed.trouble, ..page_reply(&self.asked(viewer, &base), status, &page) }
     }
 
     /// `/+static/{name}`

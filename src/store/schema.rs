@@ -79,6 +79,7 @@ CREATE TABLE address (
 /// the page it was made from; a stage's has none, and is made anew where `known_state` is not of `private.db` as it is.
 /// `known_words`: the words of those lines; `known_vocabulary` lists them.
 /// `listed`: the file in the cache that holds the names of a mirror's whole list, and of which list (its document's digest).
+/// `sample`: what happened in the five minutes that began then (Unix seconds), and the highest levels in them.
 const PAGES: &str = "
 CREATE TABLE known (
     id INTEGER PRIMARY KEY, index_name TEXT NOT NULL, project TEXT NOT NULL, basis BLOB,
@@ -111,6 +112,14 @@ CREATE TABLE listed (
     index_name TEXT PRIMARY KEY, list BLOB NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
     projects INTEGER NOT NULL, built INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE sample (
+    start INTEGER PRIMARY KEY,
+    requests INTEGER NOT NULL, memory INTEGER NOT NULL, disk INTEGER NOT NULL, flight INTEGER NOT NULL,
+    miss INTEGER NOT NULL, stale INTEGER NOT NULL, sent INTEGER NOT NULL, served INTEGER NOT NULL,
+    fetched INTEGER NOT NULL, failures INTEGER NOT NULL,
+    memory_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL, resident_bytes INTEGER NOT NULL,
+    connections INTEGER NOT NULL
+);
 ";
 
 #[derive(Debug, thiserror::Error)]

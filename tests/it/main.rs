@@ -11,6 +11,7 @@ mod metadata;
 mod pages;
 mod private;
 mod review;
+mod status;
 mod stop;
 mod support;
 mod takeover;

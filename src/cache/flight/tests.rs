@@ -58,7 +58,7 @@ proptest! {
 }
 
 fn led(flights: &Flights<u8>) -> (Leader<u8>, Flight) {
-    match flights.join(&1) {
+    match flights.join(&1, 7) {
         Joined::Leads(leader, flight) => (leader, flight),
         Joined::Follows(_) => panic!("somebody leads already"),
     }
@@ -75,7 +75,7 @@ async fn followers_read_while_it_grows_and_wait_for_the_end() {
     let mut follower = flight.follow();
     let (_, range) = follower.next().await.unwrap().unwrap();
     assert_eq!(range, 0..200_000 - 65_536);
-    assert!(matches!(flights.join(&1), Joined::Follows(_)));
+    assert!(matches!(flights.join(&1, 7), Joined::Follows(_)));
     let rest = tokio::spawn(async move {
         (follower.next().await.unwrap().map(|(_, r)| r), follower.next().await.unwrap().is_none())
     });
@@ -124,5 +124,27 @@ async fn a_leader_that_lingers_does_not_give_up_the_place_of_the_next() {
     old.fail(Failure::Broken);
     let (_next, _) = led(&flights);
     drop(old);
-    assert!(matches!(flights.join(&1), Joined::Follows(_)), "a third led beside the second");
+    assert!(matches!(flights.join(&1, 7), Joined::Follows(_)), "a third led beside the second");
+}
+
+#[tokio::test]
+async fn a_flight_is_seen_from_outside_while_it_lasts() {
+    let flights = Flights::new();
+    assert_eq!(flights.standings(), []);
+    let (leader, first) = led(&flights);
+    let second = first.clone();
+    let standing = |progress, followers| [(1, Standing { progress, followers, began_ms: 7 })];
+    assert_eq!(flights.standings(), standing(Progress::Connecting, 2));
+    leader.begin(Some(10), Arc::new(tempfile::tempfile().unwrap()));
+    leader.wrote(4);
+    drop(second);
+    let writing = Progress::Writing { len: Some(10), written: 4 };
+    assert_eq!(flights.standings(), standing(writing, 1));
+    let follower = first.follow();
+    drop(first);
+    assert_eq!(flights.standings(), standing(writing, 1));
+    drop(follower);
+    assert_eq!(flights.standings(), standing(writing, 0), "the fetch does not belong to the asker");
+    leader.fail(Failure::Broken);
+    assert_eq!(flights.standings(), []);
 }

@@ -104,6 +104,8 @@ impl Desk {
     }
 
     async fn yield_to(&self, lines: &mut Lines, why: &mut String) -> OldHears {
+        // While we are still heard: the new one goes on counting from there.
+        self.index().write_books().await;
         self.doors.gate().wait();
         self.doors.close().await;
         let yielded = match self.index().lock_copy() {

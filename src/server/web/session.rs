@@ -24,7 +24,7 @@ pub(super) const FOREIGN: &str =
 impl Handler {
     /// Who is in front of the page: whose session the browser has, or else whom its credentials prove. These may read,
     /// but are given nothing to do: a browser sends them along to whoever makes it.
-    pub(super) async fn viewer(&self, request: &Request<'_>) -> Result<Viewer, IndexError> {
+    pub(in crate::server) async fn viewer(&self, request: &Request<'_>) -> Result<Viewer, IndexError> {
         if let Some(viewer) = self.by_cookie(request).await? {
             return Ok(viewer);
         }

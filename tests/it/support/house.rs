@@ -106,7 +106,7 @@ impl House {
             };
             let upstream = upstream::Upstream::new(site, &clients);
             let (name, ttl_ms) = (IndexName::parse(name).unwrap(), PAGE_TTL.as_millis() as u64);
-            Mirror { name, upstream, ttl_ms, rules: MirrorRules::default() }
+            Mirror { name, upstream, ttl_ms, rules: MirrorRules::default(), health: Default::default() }
         };
         let mirrors = vec![mirror("root/pypi", upstream.base()), mirror("team/torch", upstream.url("/whl/"))];
         let index = Index::open(Parts {
