@@ -3,7 +3,7 @@ use crate::http::index_path;
 use crate::index::{IndexError, stamps};
 use crate::names::IndexName;
 use crate::rules::Subject;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The version of the API; devpi's client gives up at any other.
 pub const VERSION_SPOKEN: u32 = 2;
