@@ -12,6 +12,7 @@ mod clean;
 mod elements;
 mod markdown;
 mod markup;
+mod rst;
 mod urls;
 
 pub use markup::Markup;
@@ -22,6 +23,10 @@ pub const SHOWN_BYTES_MAX: usize = 1024 * 1024;
 /// Most bytes of HTML that one description may become.
 pub const HTML_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Most bytes of HTML for each byte of a description, and those that a short one may have beyond: real ones take three.
+const HTML_BYTES_PER_BYTE: usize = 40;
+const HTML_BYTES_FREE: usize = 64 * 1024;
+
 /// The description as HTML for the inside of an element of a page of ours, whose class is to be `readme`.
 ///
 /// Its headings begin at `h3` and leave no level out: they stand below an `h2` of the page. All its ids begin with
@@ -31,9 +36,11 @@ pub fn render(text: &str, markup: Markup) -> String {
     let (shown, cut) = head_of(&text, SHOWN_BYTES_MAX);
     let html = match markup {
         Markup::Markdown => markdown::to_html(shown),
-        Markup::ReStructuredText | Markup::Plain => as_it_is(shown),
+        Markup::ReStructuredText => rst::to_html(shown),
+        Markup::Plain => as_it_is(shown),
     };
-    clean::clean(&balance::balance(&html, cut))
+    let bytes_max = HTML_BYTES_MAX.min(shown.len() * HTML_BYTES_PER_BYTE + HTML_BYTES_FREE);
+    clean::clean(&balance::balance(&html, bytes_max, cut))
 }
 
 /// The text, unchanged.
@@ -55,6 +62,8 @@ fn push_escaped(out: &mut String, text: &str) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
+            // Nothing to see, and parsers do not agree on them.
+            _ if char.is_control() && !matches!(char, '\n' | '\t') => {}
             _ => out.push(char),
         }
     }

@@ -5,7 +5,7 @@
 
 use super::attributes::{self, Given};
 use super::elements::{DROPPED, Element, Kind, element};
-use super::{HTML_BYTES_MAX, SHOWN_BYTES_MAX, push_escaped};
+use super::{SHOWN_BYTES_MAX, push_escaped};
 use html5gum::{DefaultEmitter, EndTag, StartTag, Token, Tokenizer};
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ pub const DEPTH_MAX: usize = 64;
 const FORMATTING_MAX: usize = 8;
 
 /// What may be implied around one tag.
-const IMPLIED_MAX: usize = 3;
+const IMPLIED_MAX: usize = 4;
 
 /// The level of a description's first heading.
 const TOP_HEADING: usize = 3;
 
-/// `cut`: whether the description is longer than what stands in `html`.
-pub fn balance(html: &str, cut: bool) -> String {
+/// `cut`: whether the description is longer than what stands in `html`. What leaves is hardly longer than `bytes_max`.
+pub fn balance(html: &str, bytes_max: usize, cut: bool) -> String {
     let mut balance = Balance {
         out: String::with_capacity(html.len() + html.len() / 4),
         open: Vec::new(),
@@ -34,7 +34,7 @@ pub fn balance(html: &str, cut: bool) -> String {
         full: false,
     };
     for Ok(token) in Tokenizer::new_with_emitter(html, DefaultEmitter::default()) {
-        if balance.out.len() >= HTML_BYTES_MAX {
+        if balance.out.len() >= bytes_max {
             balance.full = true;
             break;
         }
@@ -143,6 +143,9 @@ impl Balance {
         if self.skipping.is_some() {
             return;
         }
+        // A parser drops a line break there, at each reading another.
+        let is_first = self.open.last().is_some_and(|open| open.kind == Kind::Pre && open.content == self.out.len());
+        let text = if is_first { text.trim_start_matches('\n') } else { text };
         if !text.trim().is_empty() {
             self.make_room_for_content();
             if let Some(open) = self.open.last_mut() {
@@ -252,7 +255,10 @@ impl Balance {
                 None => return false,
             },
             Kind::Row => match self.table() {
-                Some(table) => self.close_into_frame(table, Kind::Section),
+                Some(table) => {
+                    self.close_into_frame(table, Kind::Section);
+                    self.make_section();
+                }
                 None => return false,
             },
             Kind::Cell => match self.table() {
@@ -280,8 +286,15 @@ impl Balance {
         }
     }
 
+    fn make_section(&mut self) {
+        if self.open.last().is_some_and(|open| open.kind == Kind::Table) {
+            self.push(Kind::Section, "tbody", &Given::default());
+        }
+    }
+
     fn make_row(&mut self) {
-        if self.open.last().is_some_and(|open| matches!(open.kind, Kind::Table | Kind::Section)) {
+        self.make_section();
+        if self.open.last().is_some_and(|open| open.kind == Kind::Section) {
             self.push(Kind::Row, "tr", &Given::default());
         }
     }

@@ -6,8 +6,6 @@ use std::sync::OnceLock;
 /// What every link says: it is no recommendation of ours, and where it leads learns nothing.
 pub const LINK_REL: &str = "nofollow noopener noreferrer";
 
-const LINK_SCHEMES: [&str; 3] = ["http", "https", "mailto"];
-
 /// Lets through what is on the list, whatever stands in `html`.
 pub fn clean(html: &str) -> String {
     static CLEANER: OnceLock<Builder<'static>> = OnceLock::new();
@@ -37,13 +35,13 @@ fn cleaner() -> Builder<'static> {
 
 fn is_fit(element: &str, attribute: &str, value: &str) -> bool {
     match (element, attribute) {
+        // What is written is what was understood: a browser has nothing left to guess.
         ("a", "href") => {
-            let scheme = value.split(':').next().unwrap_or_default();
-            value.strip_prefix('#').is_some_and(|id| id.starts_with(urls::ID_PREFIX))
-                || LINK_SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
+            let is_here = value.strip_prefix('#').is_some_and(|id| id.starts_with(urls::ID_PREFIX));
+            is_here || urls::link(value).as_deref() == Some(value)
         }
-        ("img", "src") => urls::picture(value).is_some(),
-        ("source", "srcset") => urls::pictures(value).is_some(),
+        ("img", "src") => urls::picture(value).as_deref() == Some(value),
+        ("source", "srcset") => urls::pictures(value).as_deref() == Some(value),
         (_, "href" | "src" | "srcset") => false,
         ("div", "role") => value == "group",
         (_, "tabindex") => value == "0",

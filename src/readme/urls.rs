@@ -30,7 +30,7 @@ pub fn link(raw: &str) -> Option<String> {
 pub fn picture(raw: &str) -> Option<String> {
     let raw = raw.trim();
     let is_data = |kind: &&str| raw.get(..kind.len()).is_some_and(|head| head.eq_ignore_ascii_case(kind));
-    if DATA_PICTURES.iter().any(|kind| is_data(&kind)) {
+    if DATA_PICTURES.iter().any(is_data) {
         let (kind, data) = raw.split_once(',')?;
         let is_base64 = kind.to_ascii_lowercase().ends_with(";base64");
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=%".contains(&byte) || byte.is_ascii_whitespace();
