@@ -23,9 +23,12 @@ mod info;
 mod inventory;
 mod janitor;
 mod keys;
+mod known;
 mod list;
 mod metadata;
 mod mirror;
+mod names_list;
+mod news;
 mod pages;
 mod pass;
 mod purge;
@@ -34,7 +37,9 @@ mod refresh;
 mod releases;
 mod render;
 mod scrub;
+mod search;
 mod sessions;
+mod spellings;
 mod stage;
 mod stage_list;
 pub mod stamps;
@@ -67,6 +72,7 @@ pub use purge::Purged;
 pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
 pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
 pub use render::RenderedPage;
+pub use search::{Hit, HitKind, HitWhy, ListStanding, ListState, SearchAnswer, SearchAsk};
 pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
 pub use status::{Level as Budget, MirrorStanding, Standing, Status, Transfer};
 pub use troubles::{Heard, Trouble};
@@ -158,6 +164,10 @@ struct House {
     disk_bytes_max: u64,
     books: janitor::Books,
     last_uses: sessions::LastUses,
+    /// What has changed and is not searched yet.
+    news: Arc<news::News>,
+    spellings: spellings::Spellings,
+    names: names_list::Names,
     /// Wakes the janitor before its round.
     tidy: Arc<Notify>,
     /// Grows when files are taken out of the cache for good.
@@ -230,6 +240,9 @@ impl Index {
             disk_bytes_max: parts.disk_bytes,
             books: janitor::Books::default(),
             last_uses: sessions::LastUses::default(),
+            news: Arc::default(),
+            spellings: spellings::Spellings::default(),
+            names: names_list::Names::new(),
             tidy: Arc::new(Notify::new()),
             purges: AtomicU64::new(0),
             evicting: tokio::sync::Mutex::new(()),
@@ -249,6 +262,7 @@ impl Index {
         house.change.lock().0 = house.private.serial().await?;
         tokio::spawn(Arc::clone(&house).keep_books());
         tokio::spawn(Arc::clone(&house).watch_tokens());
+        tokio::spawn(Arc::clone(&house).keep_known());
         Ok(Self(house))
     }
 

@@ -1,3 +1,4 @@
+use super::news::News;
 use super::states::DocumentState;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -20,32 +21,36 @@ enum Part {
 
 /// Counters of a stage's changes. A project has the counter that its name hashes to; few share one, and none is ever
 /// dropped while a rendering refers to it.
-pub struct Marks([AtomicU64; LANES]);
+pub struct Marks {
+    lanes: [AtomicU64; LANES],
+    /// Where those hear of a change who keep what is searched.
+    pub(super) news: Arc<News>,
+}
 
 /// A change of one project lets one in so many of a stage's pages be made anew.
 const LANES: usize = 64;
 
 impl Marks {
-    pub fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; LANES])
+    pub fn new(news: &Arc<News>) -> Self {
+        Self { lanes: [const { AtomicU64::new(0) }; LANES], news: Arc::clone(news) }
     }
 
     /// Something of the project has changed.
     pub fn changed(&self, project: &str) {
-        if let Some(mark) = self.0.get(lane(project)) {
+        if let Some(mark) = self.lanes.get(lane(project)) {
             mark.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// The stage itself is gone.
     pub fn gone(&self) {
-        for mark in &self.0 {
+        for mark in &self.lanes {
             mark.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     fn read(&self, lane: usize) -> u64 {
-        self.0.get(lane).map_or(0, |mark| mark.load(Ordering::Acquire))
+        self.lanes.get(lane).map_or(0, |mark| mark.load(Ordering::Acquire))
     }
 }
 
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_change_of_a_project_is_seen_by_its_pages() {
-        let (marks, version) = (Arc::new(Marks::new()), Arc::new(AtomicU64::new(1)));
+        let (marks, version) = (Arc::new(Marks::new(&Arc::default())), Arc::new(AtomicU64::new(1)));
         let made = || {
             let mut basis = Basis::default();
             basis.catalog(&version);

@@ -166,7 +166,7 @@ impl House {
             return Err(invalid(format!("there are {INDEXES_MAX} indexes already")));
         }
         let kind = match &settings {
-            IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new())),
+            IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new(&self.news))),
             IndexSettings::Mirror(mirror) => {
                 IndexKind::Mirror(Arc::new(self.maker.make(name, mirror).map_err(IndexError::Invalid)?))
             }
@@ -262,6 +262,7 @@ impl House {
             body,
         };
         self.store.put_document(&key, document).await?;
+        self.news.note(index, &page.name);
         Ok(Took::New)
     }
 

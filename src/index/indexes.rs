@@ -70,7 +70,7 @@ impl House {
         let settings = IndexSettings::create(&owner, given).map_err(invalid)?;
         settings.check_bases(|base| base == name || catalog.index(base).is_some()).map_err(invalid)?;
         let kind = match &settings {
-            IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new())),
+            IndexSettings::Stage(_) => IndexKind::Stage(Arc::new(Marks::new(&self.news))),
             IndexSettings::Mirror(mirror) => {
                 IndexKind::Mirror(Arc::new(self.maker.make(name, mirror).map_err(IndexError::Invalid)?))
             }
@@ -160,7 +160,10 @@ impl House {
     pub(super) async fn index_gone(&self, entry: &IndexEntry) -> Result<(), IndexError> {
         self.auth.forget_all();
         match &entry.kind {
-            IndexKind::Stage(marks) => marks.gone(),
+            IndexKind::Stage(marks) => {
+                marks.gone();
+                self.store.forget_index(&entry.name).await?;
+            }
             IndexKind::Mirror(_) => {
                 self.mirror_changed(&entry.name);
                 self.forget_mirror(&entry.name).await?;
@@ -252,7 +255,7 @@ impl House {
 
     fn stored_kind(&self, name: &IndexName, settings: &IndexSettings) -> Result<IndexKind, String> {
         Ok(match (settings, self.fixed.get(name)) {
-            (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new())),
+            (IndexSettings::Stage(_), _) => IndexKind::Stage(Arc::new(Marks::new(&self.news))),
             (IndexSettings::Mirror(settings), Some(fixed)) => {
                 IndexKind::Mirror(Arc::new(fixed.with_rules(settings, fixed.ttl_ms)))
             }

@@ -1,8 +1,10 @@
 use super::files::KnownFile;
 use super::render::RenderedPage;
+use super::spellings::Spelled;
 use crate::cache::Weigh;
 use crate::http::{Encoding, Format};
 use crate::names::{DigestPrefix, DistFilename, IndexName, ProjectName, Sha256};
+use crate::search::{Directory, NamesPart};
 use crate::simple::ProjectPage;
 use crate::store::DocumentKey;
 use bytes::Bytes;
@@ -17,6 +19,12 @@ pub enum Key {
     File(FileKey),
     /// A wheel's metadata, the place being the metadata's own digest.
     Metadata(FileKey),
+    /// The words of what is known.
+    Spelled,
+    /// Where the parts of a file of names lie, by the file's digest.
+    Names(Sha256),
+    /// One of those parts.
+    NamesPart(Sha256, usize),
 }
 
 /// One rendering of a document.
@@ -87,10 +95,16 @@ pub enum Value {
     Page(Arc<RenderedPage>),
     Content(Arc<Content>),
     File(Arc<KnownFile>),
+    Spelled(Arc<Spelled>),
+    Names(Arc<Directory>),
+    NamesPart(Arc<NamesPart>),
 }
 
 /// What a parsed file of a page costs in memory, in bytes: its fixed part and the strings that most have.
 const PARSED_FILE_BYTES: usize = 640;
+
+/// What is held of each part of a file of names: where it lies and its first key.
+const NAMES_PART_BYTES: usize = 128;
 
 impl Content {
     /// About what it takes in memory, in bytes.
@@ -108,6 +122,9 @@ impl Weigh for Value {
             Self::Page(page) => page.body.len() + 1024,
             Self::File(file) => file.bytes.as_ref().map_or(0, Bytes::len) + 1024,
             Self::Content(content) => content.size(),
+            Self::Spelled(spelled) => spelled.words.bytes() + 256,
+            Self::Names(directory) => directory.parts() * NAMES_PART_BYTES + 256,
+            Self::NamesPart(part) => part.bytes() + 256,
         }
     }
 }

@@ -17,8 +17,9 @@ use flate2::read::GzDecoder;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::mpsc;
 
 /// A wish for the list of all projects of an index.
@@ -99,7 +100,7 @@ impl House {
         answer.map(|answer| ListAnswer { tier: Tier::Miss, ..answer }).ok_or(IndexError::Lost)
     }
 
-    async fn fetched_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
+    pub(super) async fn fetched_list(self: &Arc<Self>, mirror: &Arc<Mirror>, stored: Option<Document>) -> Fetched {
         let (house, mirror_of_call) = (Arc::clone(self), Arc::clone(mirror));
         let call = || async move { house.fetch_list(&mirror_of_call, stored).await };
         self.lists.join(mirror.name.clone(), call).await.unwrap_or(Err(IndexError::Lost))
@@ -184,8 +185,8 @@ impl House {
                 }
             }
         });
-        let disk = Arc::clone(&self.disk);
-        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, content, receiver)).await;
+        let (disk, seen) = (Arc::clone(&self.disk), self.names.seen(&mirror.name));
+        let transcoded = tokio::task::spawn_blocking(move || transcode(&disk, content, receiver, seen)).await;
         pump.abort();
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kept, summary) = transcoded.map_err(|_| IndexError::Lost)?.map_err(bad)?;
@@ -262,7 +263,7 @@ pub(super) fn list_of<'a>(format: Format, names: impl Iterator<Item = &'a str>) 
     }
 }
 
-fn list_key(index: &IndexName) -> DocumentKey {
+pub(super) fn list_key(index: &IndexName) -> DocumentKey {
     DocumentKey { index: index.clone(), kind: DocumentKind::List, name: "".into() }
 }
 
@@ -270,6 +271,29 @@ fn list_key(index: &IndexName) -> DocumentKey {
 pub(super) fn kept_digests(document: &Document) -> [Option<Sha256>; 2] {
     let digest = |form: &KeptForm| Sha256::from_hex(&form.sha256).ok();
     read_kept(document).map_or([None, None], |kept| [digest(&kept.json), digest(&kept.html)])
+}
+
+/// The HTML form of a list that is kept: the digest and the size of its file.
+pub(super) fn kept_html(document: &Document) -> Option<(Sha256, u64)> {
+    let html = read_kept(document)?.html;
+    Some((Sha256::from_hex(&html.sha256).ok()?, html.gzip_bytes))
+}
+
+/// Hands the normalised names of a list to `each` that lie in a file of ours (the HTML form), until it says that this is
+/// enough.
+pub(super) fn names_of_list(file: Arc<File>, mut each: impl FnMut(&str) -> io::Result<bool>) -> io::Result<()> {
+    let mut lines = BufReader::new(GzDecoder::new(BufReader::new(file)));
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let name = line.strip_prefix(b"<a href=\"").and_then(|rest| rest.split(|byte| *byte == b'/').next());
+        if let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok())
+            && !each(name)?
+        {
+            break;
+        }
+        line.clear();
+    }
+    Ok(())
 }
 
 fn read_kept(document: &Document) -> Option<Kept> {
@@ -280,12 +304,13 @@ fn transcode(
     disk: &Disk,
     content: PageKind,
     pieces: mpsc::Receiver<io::Result<Bytes>>,
+    seen: Arc<AtomicU64>,
 ) -> Result<(Kept, ListSummary), String> {
     let text = |why: &dyn std::fmt::Display| why.to_string();
     let writer = || Spool::create(disk).map(GzipSpool::new).map_err(|why| text(&why));
     let (mut json, mut html) = (writer()?, writer()?);
     let reader = PieceReader { pieces, rest: Bytes::new() };
-    let transcoder = ListTranscoder::new(&mut json, &mut html);
+    let transcoder = ListTranscoder::new(&mut json, &mut html).counted_by(seen);
     let summary = match content {
         PageKind::Json => transcoder.read_json(reader),
         PageKind::Html => transcoder.read_html(reader),

@@ -70,7 +70,7 @@ impl House {
     }
 
     /// A small file of the cache, read whole and checked: wrong bytes are set aside and got again.
-    async fn verified_bytes(&self, row: &MetadataRow) -> Option<Bytes> {
+    pub(super) async fn verified_bytes(&self, row: &MetadataRow) -> Option<Bytes> {
         let (disk, digest, size) = (Arc::clone(&self.disk), row.sha256, row.size);
         let read = self.blocking(0, move || {
             let Ok(Some(file)) = disk.get(&digest) else { return Read::Absent };
@@ -259,8 +259,11 @@ impl House {
         let row = MetadataRow { filename: facts.filename.to_string(), wheel, sha256: digest, size };
         if let Err(why) = self.store.put_metadata(&mirror.name, &facts.project, &row).await {
             self.disk_trouble(&why);
-        } else if facts.core_metadata.sha256().is_none() {
-            self.rerender(mirror, &facts.project);
+        } else {
+            self.news.note(&mirror.name, &facts.project);
+            if facts.core_metadata.sha256().is_none() {
+                self.rerender(mirror, &facts.project);
+            }
         }
         Ok((digest, size, Some(bytes)))
     }

@@ -128,6 +128,9 @@ impl House {
             self.memory.remove(&Key::Content(document.clone(), older));
         }
         if document.kind == DocumentKind::Page {
+            if let Ok(project) = ProjectName::parse(&document.name) {
+                self.news.note(&mirror.name, &project);
+            }
             self.start_backfill(mirror, document, &state);
         }
         Refreshed::Page

@@ -466,6 +466,7 @@ impl IndexEntry {
     pub(super) fn changed(&self, project: &ProjectName) {
         if let IndexKind::Stage(marks) = &self.kind {
             marks.changed(project.as_str());
+            marks.news.note(&self.name, project);
         }
     }
 }

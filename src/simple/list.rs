@@ -5,6 +5,8 @@ use crate::names::ProjectName;
 use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::io::{self, BufWriter, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most bytes that are read before the next project's entry is complete. A real entry has about 40; the bound keeps
 /// one endless entry out of memory.
@@ -20,6 +22,8 @@ pub struct ListTranscoder<J: Write, H: Write> {
     scratch: Vec<u8>,
     projects: usize,
     dropped: usize,
+    /// Where those who wait see how many have come.
+    seen: Option<Arc<AtomicU64>>,
 }
 
 /// What a list held, and what was written.
@@ -36,7 +40,19 @@ pub struct ListSummary {
 impl<J: Write, H: Write> ListTranscoder<J, H> {
     /// Writes are gathered into larger ones here.
     pub fn new(json: J, html: H) -> Self {
-        Self { json: Counted::new(json), html: Counted::new(html), scratch: Vec::new(), projects: 0, dropped: 0 }
+        Self {
+            json: Counted::new(json),
+            html: Counted::new(html),
+            scratch: Vec::new(),
+            projects: 0,
+            dropped: 0,
+            seen: None,
+        }
+    }
+
+    /// Lets others see how many projects have come while it reads.
+    pub fn counted_by(self, seen: Arc<AtomicU64>) -> Self {
+        Self { seen: Some(seen), ..self }
     }
 
     /// Reads a JSON list (PEP 691).
@@ -100,6 +116,9 @@ impl<J: Write, H: Write> ListTranscoder<J, H> {
         self.scratch.extend_from_slice(b"</a><br>\n");
         self.html.write_all(&self.scratch)?;
         self.projects += 1;
+        if let Some(seen) = &self.seen {
+            seen.store(self.projects as u64, Ordering::Relaxed);
+        }
         Ok(())
     }
 

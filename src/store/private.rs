@@ -12,6 +12,7 @@ mod people;
 mod publish;
 mod releases;
 mod remove;
+mod search;
 mod sessions;
 mod tokens;
 mod undo;
