@@ -7,6 +7,7 @@ mod answer;
 mod indexes;
 mod push;
 mod releases;
+mod search;
 mod server;
 mod users;
 
@@ -16,6 +17,7 @@ pub use push::push;
 pub use releases::{
     Yank, delete_file, delete_project, delete_version, show_file, show_project, show_version, tox_stored,
 };
+pub use search::search;
 pub use server::{SERVER_SPOKEN, VERSION_SPOKEN, config, status};
 pub use users::{create_user, delete_user, login, modify_user, show_user, show_users};
 

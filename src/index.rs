@@ -262,6 +262,7 @@ impl Index {
         house.change.lock().0 = house.private.serial().await?;
         tokio::spawn(Arc::clone(&house).keep_books());
         tokio::spawn(Arc::clone(&house).watch_tokens());
+        house.news.is_busy(true);
         tokio::spawn(Arc::clone(&house).keep_known());
         Ok(Self(house))
     }
@@ -314,6 +315,8 @@ impl Index {
             + house.refreshes.running()
             + house.renders.running()
             + house.metadata_calls.running()
+            + house.names.under_way()
+            + usize::from(house.news.is_waited_for())
     }
 
     /// The data directory's lock, for a process that takes over.

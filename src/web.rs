@@ -22,6 +22,7 @@ mod picture;
 mod project;
 mod recipes;
 mod releases;
+mod search;
 mod status;
 mod user;
 
@@ -35,6 +36,7 @@ pub use layout::{document, problem};
 pub use login::{login, not_logged_in, once_more};
 pub use note::Note;
 pub use project::{project, version};
+pub use search::{search, search_ask};
 pub use status::{Doorway, status, status_event};
 pub use user::user;
 

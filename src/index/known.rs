@@ -14,10 +14,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// After a start, so that what is asked for first is not held up.
-const AFTER_START: Duration = Duration::from_millis(300);
+const AFTER_START: Duration = Duration::from_millis(100);
 
 /// Changes that come together are seen to together.
-const GATHER: Duration = Duration::from_millis(100);
+const GATHER: Duration = Duration::from_millis(50);
 
 /// How often it is looked whether names that are held were not searched for long.
 const ROUND: Duration = Duration::from_secs(30);
@@ -41,6 +41,7 @@ impl House {
         let mut told = None;
         if let Some(house) = weak.upgrade() {
             told = house.compare_known().await.inspect_err(|why| house.disk_trouble(why)).ok();
+            news.is_busy(false);
         }
         loop {
             let woken = tokio::time::timeout(ROUND, news.wake.notified()).await.is_ok();
@@ -49,11 +50,17 @@ impl House {
             }
             let Some(house) = weak.upgrade().filter(|house| !house.stopping()) else { return };
             house.forget_idle_names();
-            if woken && let Err(why) = house.learn(&mut told).await {
+            if !woken {
+                continue;
+            }
+            news.is_busy(true);
+            if let Err(why) = house.learn(&mut told).await {
                 // What was not learned is found by the comparison of the next start.
                 told = None;
                 house.disk_trouble(&why);
             }
+            drop(house);
+            news.is_busy(false);
         }
     }
 

@@ -78,6 +78,10 @@ impl Names {
         }
     }
 
+    pub(super) fn under_way(&self) -> usize {
+        self.calls.running()
+    }
+
     /// Counts the names of a mirror's list while it is fetched, whoever wants it.
     pub(super) fn seen(&self, mirror: &IndexName) -> Arc<AtomicU64> {
         let seen = Arc::clone(&self.progress(mirror).seen);

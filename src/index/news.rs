@@ -1,6 +1,7 @@
 use crate::names::{IndexName, ProjectName};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// Projects of which something has changed, for those who keep what is searched: a request only notes a name here.
@@ -8,6 +9,8 @@ use tokio::sync::Notify;
 pub struct News {
     waiting: Mutex<Waiting>,
     pub(super) wake: Notify,
+    /// Something is being learned.
+    busy: AtomicBool,
 }
 
 #[derive(Default, Debug, PartialEq, Eq)]
@@ -30,6 +33,15 @@ impl News {
         waiting.projects.insert((index.clone(), project.clone()));
         drop(waiting);
         self.wake.notify_one();
+    }
+
+    /// Whether something is not learned yet.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) || !self.waiting.lock().projects.is_empty()
+    }
+
+    pub(super) fn is_busy(&self, busy: bool) {
+        self.busy.store(busy, Ordering::Relaxed);
     }
 
     pub(super) fn take(&self) -> Waiting {

@@ -1,4 +1,5 @@
 mod actions;
+mod search;
 mod session;
 
 use super::handler::{Handler, Request};
@@ -35,7 +36,11 @@ impl Handler {
     /// Whether a request that reads is one for a page: some addresses are pages alone, of others programs read JSON.
     pub(super) fn is_for_page(request: &Request<'_>, route: &Route) -> bool {
         match route {
-            Route::Account | Route::NewIndex(_) | Route::IndexForm { .. } | Route::ToxResults { .. } => true,
+            Route::Search
+            | Route::Account
+            | Route::NewIndex(_)
+            | Route::IndexForm { .. }
+            | Route::ToxResults { .. } => true,
             Route::Root
             | Route::Status
             | Route::Login
@@ -111,6 +116,7 @@ async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, In
         Route::Index { index, .. } => web::index(asked, &index, query).await,
         Route::ProjectInfo { index, name, .. } => web::project(asked, &index, &name, query).await,
         Route::VersionInfo { index, name, version, .. } => web::version(asked, &index, &name, &version, query).await,
+        Route::Search => web::search(asked, query).await,
         Route::Account => web::account(asked).await,
         _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
     }

@@ -24,8 +24,9 @@ pub struct Doer<'a> {
 
 /// Does what a form of ours asks for, as the viewer may. `action` is what its address ends in.
 pub async fn act(asked: &Asked<'_>, doer: &Doer<'_>, action: &str, form: &Form) -> Result<Acted, IndexError> {
-    let _ = (asked, doer, form);
+    let _ = doer;
     match action {
+        "list" => super::search::fetch_list(asked, form),
         _ => Err(IndexError::NotThere(format!("no form of this server leads to \"{}\"", action.escape_default()))),
     }
 }

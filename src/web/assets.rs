@@ -9,10 +9,11 @@ pub struct Asset {
 }
 
 /// Name, media type, text.
-const ASSETS: [(&str, &str, &str); 4] = [
+const ASSETS: [(&str, &str, &str); 5] = [
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
     ("app.js", "text/javascript; charset=utf-8", include_str!("assets/app.js")),
     ("status.js", "text/javascript; charset=utf-8", include_str!("assets/status.js")),
+    ("search.js", "text/javascript; charset=utf-8", include_str!("assets/search.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

@@ -17,6 +17,7 @@ pub fn document(asked: &Asked<'_>, page: &Page) -> String {
                 link rel="icon" type="image/svg+xml" href=(path_of("icon.svg"));
                 link rel="stylesheet" href=(path_of("style.css"));
                 script defer src=(path_of("app.js")) {}
+                script defer src=(path_of("search.js")) {}
             }
             body {
                 a .skip href="#main" { "Skip to the content" }

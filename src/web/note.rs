@@ -15,9 +15,10 @@ pub enum Note {
     Unyanked,
     Purged,
     Refreshed,
+    ListWanted,
 }
 
-const NOTES: [(Note, &str, &str); 11] = [
+const NOTES: [(Note, &str, &str); 12] = [
     (Note::LoggedOut, "logged-out", "You are logged out."),
     (Note::SessionEnded, "session-ended", "The other browser is logged out."),
     (Note::TokenRevoked, "token-revoked", "The token is revoked; what still uses it is refused from now on."),
@@ -33,6 +34,7 @@ const NOTES: [(Note, &str, &str); 11] = [
     (Note::Unyanked, "unyanked", "It is not yanked any more."),
     (Note::Purged, "purged", "The cached files and pages are gone; they are fetched anew when somebody asks."),
     (Note::Refreshed, "refreshed", "Upstream was asked anew."),
+    (Note::ListWanted, "list-wanted", "The whole list is on its way. It is searched as soon as it is here."),
 ];
 
 impl Note {

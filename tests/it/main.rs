@@ -11,6 +11,7 @@ mod metadata;
 mod pages;
 mod private;
 mod review;
+mod search;
 mod status;
 mod stop;
 mod support;
