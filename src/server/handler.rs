@@ -177,6 +177,7 @@ impl Handler {
                 Reply::error(Status(405), Kind::Other, &sentence, json).line("Allow", "GET, HEAD")
             }
             Routed::Bad(why) => refuse(Status(400), why, json),
+            Routed::NotFound if reads && http::wants_page(facts.get(Field::Accept)) => self.nothing_here(request).await,
             Routed::NotFound => Reply::error(Status(404), Kind::Other, "there is nothing at this address", json)
                 .line("X-DEVPI-API-VERSION", crate::api::VERSION_SPOKEN),
         }

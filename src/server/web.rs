@@ -89,6 +89,13 @@ impl Handler {
         Doorway { uploads: self.places().uploads(), connections_max: self.connections_max() }
     }
 
+    /// A browser is at an address of which we know nothing.
+    pub(super) async fn nothing_here(&self, request: &Request<'_>) -> Reply {
+        let viewer = self.viewer(request).await.unwrap_or_else(|_| Viewer::nobody());
+        let why = IndexError::NotThere("there is nothing at this address".to_owned());
+        self.page_problem(request, &viewer, &why)
+    }
+
     fn page_problem(&self, request: &Request<'_>, viewer: &Viewer, why: &IndexError) -> Reply {
         let failed = statuses::reply(why, Kind::Other, false);
         // Nobody is asked for credentials here: a browser would open its own window, beside our page for it.

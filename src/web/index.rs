@@ -61,20 +61,28 @@ fn actions(asked: &Asked<'_>, entry: &IndexEntry) -> Markup {
 async fn projects(asked: &Asked<'_>, entry: &IndexEntry, query: &Query) -> Result<Markup, IndexError> {
     let part = query.field("filter").unwrap_or_default().trim().to_ascii_lowercase();
     let order = query.field("order").unwrap_or_default();
-    let page = query.field("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1);
-    let range = ((page - 1).saturating_mul(PROJECTS_PER_PAGE), PROJECTS_PER_PAGE);
     let path = index_path(&entry.name);
-    let (rows, table) = match entry.is_stage() {
-        true => {
-            let (rows, projects) = asked.index.stage_projects(&entry.name, &part, range).await?;
-            (rows, stage_table(asked, &path, &projects))
+    // A page beyond the end is the last one, and which that is, is known with the first answer.
+    let mut page = query.field("page").and_then(|page| page.parse::<usize>().ok()).unwrap_or(1).max(1);
+    let (pager, table) = loop {
+        let range = ((page - 1).saturating_mul(PROJECTS_PER_PAGE), PROJECTS_PER_PAGE);
+        let (rows, table) = match entry.is_stage() {
+            true => {
+                let (rows, projects) = asked.index.stage_projects(&entry.name, &part, range).await?;
+                (rows, stage_table(asked, &path, &projects))
+            }
+            false => {
+                let (rows, projects) = asked.index.mirror_projects(&entry.name, &part, order_of(&order), range).await?;
+                (rows, mirror_table(asked, &path, &projects))
+            }
+        };
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX);
+        let pager = Pager::new(Some(&page.to_string()), rows, PROJECTS_PER_PAGE);
+        if pager.page == page {
+            break (pager, table);
         }
-        false => {
-            let (rows, projects) = asked.index.mirror_projects(&entry.name, &part, order_of(&order), range).await?;
-            (rows, mirror_table(asked, &path, &projects))
-        }
+        page = pager.page;
     };
-    let pager = Pager::new(Some(&page.to_string()), usize::try_from(rows).unwrap_or(usize::MAX), PROJECTS_PER_PAGE);
     let more = format!("filter={}&order={}&", utf8_percent_encode(&part, NON_ALPHANUMERIC), order_word(&order));
     Ok(html! {
         form .filter action=(path) {
@@ -90,11 +98,11 @@ async fn projects(asked: &Asked<'_>, entry: &IndexEntry, query: &Query) -> Resul
             }
             button type="submit" { "Show" }
         }
-        @match (rows, part.is_empty()) {
+        @match (pager.rows, part.is_empty()) {
             (0, true) if entry.is_stage() => p { "Nothing was uploaded here yet." },
             (0, true) => p { "Nothing of this mirror was asked for yet; whatever is asked for appears here." },
             (0, false) => p { "No project's name holds “" (part) "”." },
-            _ => { p .soft.small { (count(usize::try_from(rows).unwrap_or(usize::MAX), "project")) } (table) (pager.links(&path, &more)) }
+            _ => { p .soft.small { (count(pager.rows, "project")) } (table) (pager.links(&path, &more)) }
         }
     })
 }

@@ -1,5 +1,6 @@
 //! What people do in a browser: logging in, and forms.
 
+mod browse;
 mod forgery;
 mod sessions;
 
