@@ -70,7 +70,7 @@ pub use mirror::{Mirror, MirrorMaker, MirrorRules};
 pub use pages::{PageAnswer, PageAsk, page_of};
 pub use purge::Purged;
 pub use push::{ActionLog, PushAsk, PushTarget, Pushed};
-pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored};
+pub use releases::{NewDocs, NewFile, NewRelease, Removal, Stored, YANK_REASON_BYTES_MAX};
 pub use render::RenderedPage;
 pub use search::{Hit, HitKind, HitWhy, ListStanding, ListState, SearchAnswer, SearchAsk};
 pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
@@ -83,8 +83,8 @@ use crate::auth::Auth;
 use crate::cache::{Calls, Disk, Flights, Memory};
 use crate::clock::Clock;
 use crate::metrics::{Level, Metrics};
-use crate::names::IndexName;
-use crate::rules::UserCreation;
+use crate::names::{IndexName, ProjectName};
+use crate::rules::{self, Subject, UserCreation};
 use crate::store::{DocumentKey, Private, Store, check_format};
 use crate::upstream::Origin;
 use keys::{FlightKey, Key, MetadataKey, Value};
@@ -195,6 +195,9 @@ struct House {
 /// Threads that parse, render and compress at once. A page of 40,000 files takes tens of megabytes while it is worked
 /// on; two keep both cores busy and the memory bounded.
 const KITCHEN_MAX: usize = 2;
+
+/// Calls that one wish to purge a project makes at most; each takes thousands of files out.
+const PURGES_MAX: u32 = 20;
 
 /// Uploaded files that are checked at once: each keeps a core and the disk busy.
 const CHECKS_MAX: usize = 2;
@@ -358,6 +361,29 @@ impl Index {
     pub async fn purge(&self, selection: Selection) -> Result<Purged, IndexError> {
         let house = Arc::clone(&self.0);
         tokio::spawn(async move { house.purge(&selection).await }).await.map_err(|_| IndexError::Lost)?
+    }
+
+    /// Takes a project of a mirror out of the cache, for who may change the mirror.
+    pub async fn purge_project(
+        &self,
+        subject: &Subject,
+        mirror: &IndexName,
+        project: &ProjectName,
+    ) -> Result<(), IndexError> {
+        let entry = self.0.readable(subject, mirror)?;
+        if entry.is_stage() {
+            return Err(IndexError::Invalid(format!("{mirror} is no mirror: what is in it was uploaded")));
+        }
+        let what = || format!("no permission to purge projects of {mirror}");
+        accounts::allowed(rules::may_modify_index(subject, mirror), what)?;
+        let selection =
+            Selection { projects: vec![project.clone()], index: Some(mirror.clone()), ..Selection::default() };
+        for _ in 0..PURGES_MAX {
+            if !self.purge(selection.clone()).await?.more {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Does now what the janitor does at the next round.

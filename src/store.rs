@@ -32,7 +32,7 @@ pub use metadata::MetadataRow;
 pub use private::{
     FileRow, IndexRow, KeptRemoval, LOGINS_PER_USER_MAX, PRIVATE_FILE, Private, ProjectHead, ProjectRow, Publication,
     Published, PublishedAll, PutBack, REMOVALS_MAX, Rel, ReleaseRow, RemoveWish, Removed, RemovedForNow, RemovedPart,
-    SESSIONS_PER_USER_MAX, SessionRow, Stored, TokenRow, UserRow, YankOf, Yanked,
+    SESSIONS_PER_USER_MAX, SessionRow, Stored, TOKENS_PER_USER_MAX, TokenRow, UserRow, YankOf, Yanked,
 };
 pub use samples::{COUNTS, Count, HEIGHTS, Height, SampleRow};
 pub use schema::{FORMAT, StoreError, Trouble};

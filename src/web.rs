@@ -29,7 +29,7 @@ mod user;
 pub use account::account;
 pub use act::{Acted, Doer, act};
 pub use assets::{Asset, asset};
-pub use forms::{Form, Typed};
+pub use forms::{Form, Typed, index_settings, new_index};
 pub use front::front;
 pub use index::index;
 pub use layout::{document, problem};

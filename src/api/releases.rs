@@ -1,5 +1,5 @@
 use super::{Answer, Asked};
-use crate::index::{IndexError, Link, Removal, VersionInfo, stamps};
+use crate::index::{IndexError, Link, Removal, VersionInfo, YANK_REASON_BYTES_MAX, stamps};
 use crate::names::{DigestPrefix, IndexName, ProjectName, Version};
 use crate::store::Rel;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -135,7 +135,7 @@ impl Yank {
         match given.get("yanked") {
             Some(Value::Bool(true)) => Ok(Self(Some(String::new()))),
             Some(Value::Bool(false) | Value::Null) => Ok(Self(None)),
-            Some(Value::String(reason)) if reason.len() <= REASON_BYTES_MAX => Ok(Self(Some(reason.clone()))),
+            Some(Value::String(reason)) if reason.len() <= YANK_REASON_BYTES_MAX => Ok(Self(Some(reason.clone()))),
             _ => Err(refused()),
         }
     }
@@ -152,9 +152,6 @@ impl Yank {
         Ok(Answer::message(format!("{count} file(s) {word}")))
     }
 }
-
-/// Longest reason for a yank, in bytes: it is shown by every installer.
-const REASON_BYTES_MAX: usize = 2_000;
 
 /// The answer to a stored test result: its path.
 pub fn tox_stored(path: String) -> Answer {

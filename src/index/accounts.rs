@@ -5,7 +5,7 @@ use crate::auth::{AuthError, Checked, NewToken, TokenId, parse_token, same_hash}
 use crate::config::Secret;
 use crate::names::{IndexName, Sha256, UserName};
 use crate::rules::{self, ROOT, Scope, Subject, Verdict};
-use crate::store::{Private, TokenRow, UserRow};
+use crate::store::{Private, TOKENS_PER_USER_MAX, TokenRow, UserRow};
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -378,7 +378,13 @@ pub async fn make_token(private: &Private, now: u64, wish: TokenWish) -> Result<
         expires: wish.expires,
         used: None,
     };
-    private.put_token(&row).await?;
+    if !private.add_token(&row).await? {
+        let sentence = format!(
+            "{} has {TOKENS_PER_USER_MAX} tokens, and no more fit; revoke those that nobody needs any more",
+            row.user
+        );
+        return Err(IndexError::Invalid(sentence));
+    }
     Ok(token.text)
 }
 

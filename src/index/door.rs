@@ -103,6 +103,14 @@ impl Index {
         Ok(revoked)
     }
 
+    /// The same of one's own tokens; another's is none.
+    pub async fn revoke_token_of(&self, user: &UserName, id: &str) -> Result<bool, IndexError> {
+        match self.0.private.token(id).await?.filter(|row| row.user == *user) {
+            Some(_) => self.revoke_token(id).await,
+            None => Ok(false),
+        }
+    }
+
     pub async fn create_index(
         &self,
         subject: &Subject,
@@ -119,7 +127,17 @@ impl Index {
         change: &Value,
         error_on_noop: bool,
     ) -> Result<Arc<IndexEntry>, IndexError> {
-        self.0.modify_index(subject, name, change, error_on_noop).await
+        self.0.modify_index(subject, name, std::slice::from_ref(change), error_on_noop).await
+    }
+
+    /// Several changes of an index at once: all or none.
+    pub async fn change_index(
+        &self,
+        subject: &Subject,
+        name: &IndexName,
+        changes: &[Value],
+    ) -> Result<Arc<IndexEntry>, IndexError> {
+        self.0.modify_index(subject, name, changes, false).await
     }
 
     pub async fn delete_index(&self, subject: &Subject, name: &IndexName) -> Result<(), IndexError> {

@@ -80,19 +80,22 @@ impl House {
         self.put_index(&catalog, Parts { name: name.clone(), settings, kind, fixed: false }).await
     }
 
-    /// Changes an index (devpi: PATCH `/{user}/{index}`), by an object or by a list of operations.
+    /// Changes an index (devpi: PATCH `/{user}/{index}`), by objects or by lists of operations: all of them or none.
     pub(super) async fn modify_index(
         &self,
         subject: &Subject,
         name: &IndexName,
-        change: &Value,
+        changes: &[Value],
         error_on_noop: bool,
     ) -> Result<Arc<IndexEntry>, IndexError> {
         let _change = self.changing.lock().await;
         let catalog = self.catalog();
         let entry = self.entry(name)?;
         allowed(rules::may_modify_index(subject, name), || format!("no permission to modify index {name}"))?;
-        let settings = entry.settings.change(change).map_err(invalid)?;
+        let mut settings = entry.settings.clone();
+        for change in changes {
+            settings = settings.change(change).map_err(invalid)?;
+        }
         if error_on_noop && settings == entry.settings {
             return Err(IndexError::Invalid("The requested modifications resulted in no changes".to_owned()));
         }

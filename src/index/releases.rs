@@ -421,6 +421,9 @@ impl House {
     }
 }
 
+/// Longest reason for a yank, in bytes: it is shown by every installer.
+pub const YANK_REASON_BYTES_MAX: usize = 2_000;
+
 /// What is removed, or yanked.
 pub enum Removal<'a> {
     Project(&'a ProjectName),

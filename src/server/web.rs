@@ -5,7 +5,7 @@ mod session;
 use super::handler::{Handler, Request};
 use super::reply::{Reply, Status};
 use super::statuses;
-use crate::http::{self, Field, Query, Route, wants_page};
+use crate::http::{self, Field, IndexForm, Query, Route, wants_page};
 use crate::index::IndexError;
 use crate::metrics::Kind;
 use crate::rules::Subject;
@@ -125,6 +125,8 @@ async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, In
         Route::VersionInfo { index, name, version, .. } => web::version(asked, &index, &name, &version, query).await,
         Route::Search => web::search(asked, query).await,
         Route::Account => web::account(asked).await,
+        Route::NewIndex(user) => web::new_index(asked, &user, query.field("type").as_deref()).await,
+        Route::IndexForm { index, form: IndexForm::Settings } => web::index_settings(asked, &index).await,
         _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
     }
 }

@@ -25,7 +25,7 @@ pub use publish::{Publication, Published, PublishedAll, Stored};
 pub use releases::{ProjectRow, ReleaseRow};
 pub use remove::Removed;
 pub use sessions::{SESSIONS_PER_USER_MAX, SessionRow};
-pub use tokens::{LOGINS_PER_USER_MAX, TokenRow};
+pub use tokens::{LOGINS_PER_USER_MAX, TOKENS_PER_USER_MAX, TokenRow};
 pub use undo::{KeptRemoval, PutBack, REMOVALS_MAX, RemoveWish, RemovedForNow, RemovedPart};
 pub use yank::{YankOf, Yanked};
 

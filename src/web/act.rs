@@ -1,5 +1,5 @@
-use super::forms::Form;
-use super::{Asked, Note, Page};
+use super::forms::{self, Form};
+use super::{Asked, Note, Page, account};
 use crate::index::IndexError;
 use crate::names::UserName;
 use std::net::IpAddr;
@@ -24,9 +24,22 @@ pub struct Doer<'a> {
 
 /// Does what a form of ours asks for, as the viewer may. `action` is what its address ends in.
 pub async fn act(asked: &Asked<'_>, doer: &Doer<'_>, action: &str, form: &Form) -> Result<Acted, IndexError> {
-    let _ = doer;
     match action {
+        "end-session" => account::end_session(asked, doer, form).await,
+        "end-other-sessions" => account::end_other_sessions(asked, doer).await,
+        "make-token" => account::make_token(asked, doer, form).await,
+        "revoke-token" => account::revoke_token(asked, doer, form).await,
+        "password" => account::change_password(asked, doer, form).await,
+        "make-user" => account::make_user(asked, form).await,
+        "new-index" => forms::make(asked, form).await,
+        "settings" => forms::change(asked, form).await,
+        "delete-index" => forms::delete(asked, form).await,
+        "yank" => forms::do_yank(asked, form, true).await,
+        "unyank" => forms::do_yank(asked, form, false).await,
+        "promote" => forms::do_promote(asked, form).await,
+        "refresh" => forms::do_refresh(asked, form).await,
+        "purge" => forms::do_purge(asked, form).await,
         "list" => super::search::fetch_list(asked, form),
-        _ => Err(IndexError::NotThere(format!("no form of this server leads to \"{}\"", action.escape_default()))),
+        _ => Err(IndexError::NotThere("there is no form for this address".to_owned())),
     }
 }

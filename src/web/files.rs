@@ -1,4 +1,5 @@
 use super::Asked;
+use super::forms::for_file;
 use super::parts::{badge, bytes, index_link, time};
 use super::releases::Listed;
 use crate::http::index_path;
@@ -88,6 +89,7 @@ fn details(asked: &Asked<'_>, listed: &Listed<'_>, row: Option<&FileRow>) -> Mar
                 }
                 @for entry in row.iter().flat_map(|row| &row.log) { (history(asked, entry)) }
             }
+            @if let Some(row) = row { (for_file(asked, row)) }
         }
     }
 }

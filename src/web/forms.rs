@@ -1,5 +1,14 @@
 //! What forms are made of, and what they say when they are sent.
 
+mod indexes;
+mod offered;
+mod release;
+
+pub(super) use indexes::{change, delete, make};
+pub use indexes::{index_settings, new_index};
+pub(super) use offered::{for_file, for_project, for_release};
+pub(super) use release::{do_promote, do_purge, do_refresh, do_yank};
+
 use super::Asked;
 use crate::index::IndexError;
 use crate::names::{IndexName, ProjectName};
@@ -47,6 +56,13 @@ impl Form {
     /// The same without space around it, when something is left.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// What a field is where nothing was said of it.
+    pub(super) fn or(&mut self, name: &str, value: &str) {
+        if self.get(name).is_none() {
+            self.fields.push((name.to_owned(), value.to_owned()));
+        }
     }
 
     /// A field that a form of ours always has.
@@ -119,6 +135,8 @@ pub(super) struct Line<'a> {
     /// `username`, `current-password`, `new-password`, `off`
     pub complete: &'a str,
     pub required: bool,
+    /// The id of a `datalist`.
+    pub list: Option<&'a str>,
 }
 
 impl Line<'_> {
@@ -130,7 +148,7 @@ impl Line<'_> {
             div .field {
                 label for=(self.id) { (self.label) }
                 input id=(self.id) name=(self.name) type=(self.kind) value=[value] autocomplete=(self.complete)
-                    required[self.required] spellcheck="false" autocapitalize="none"
+                    list=[self.list] required[self.required] spellcheck="false" autocapitalize="none"
                     aria-invalid=[wrong.map(|_| "true")]
                     aria-describedby=[described(self.hint, &hint_id, wrong, &wrong_id)];
                 (around(self.hint, &hint_id, wrong, &wrong_id))
@@ -227,7 +245,16 @@ mod tests {
     fn what_was_typed_comes_back_escaped_and_a_password_does_not() {
         let form = Form::parse(b"name=%22%3E%3Cscript%3E&secret=hunter2").unwrap();
         let typed = Typed::wrong(&form, "name", "no <b>name</b>");
-        let line = |name, kind| Line { name, id: name, label: "L", hint: "", kind, complete: "off", required: false };
+        let line = |name, kind| Line {
+            name,
+            id: name,
+            label: "L",
+            hint: "",
+            kind,
+            complete: "off",
+            required: false,
+            list: None,
+        };
         let shown = line("name", "text").shown(&typed).into_string();
         assert!(shown.contains("&quot;&gt;&lt;script&gt;") && shown.contains("no &lt;b&gt;name&lt;/b&gt;"), "{shown}");
         assert!(

@@ -4,7 +4,16 @@ use maud::html;
 
 /// `/+login`: where a person says who he is. `typed` has `user` and `next`, the place to go on to.
 pub fn login(typed: &Typed) -> Page {
-    let line = |name, label, kind, complete| Line { name, id: name, label, hint: "", kind, complete, required: true };
+    let line = |name, label, kind, complete| Line {
+        name,
+        id: name,
+        label,
+        hint: "",
+        kind,
+        complete,
+        required: true,
+        list: None,
+    };
     let body = html! {
         h1 { "Log in" }
         (typed.wrong_on_the_whole())

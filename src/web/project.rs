@@ -1,5 +1,6 @@
 use super::about::{about, summary};
 use super::files::file_table;
+use super::forms::{for_project, for_release};
 use super::index::segment;
 use super::parts::{Pager, badge, bytes, copyable, index_link, time};
 use super::releases::{Release, foremost, meant, releases};
@@ -51,6 +52,7 @@ pub async fn project(
                     (release_table(asked, &path, releases.get(pager.range()).unwrap_or_default()))
                     (pager.links(&path, ""))
                 }
+                (for_project(asked, &entry, name))
             }
             @if let Some(shown) = &shown { aside aria-label="About" { (shown.aside(index, name)) } }
         }
@@ -88,7 +90,10 @@ pub async fn version(
         (install(asked, index, &format!("{name}=={}", release.version)))
         nav .tabs aria-label="On this page" { a href="#description" { "Description" } a href="#files" { "Files" } }
         div .columns {
-            div { (shown.main(asked, index, name, Some(query)).await?) }
+            div {
+                (shown.main(asked, index, name, Some(query)).await?)
+                (for_release(asked, &entry, name, release))
+            }
             aside aria-label="About" { (shown.aside(index, name)) }
         }
     };

@@ -1,7 +1,10 @@
 //! What people do in a browser: logging in, and forms.
 
+mod account;
 mod browse;
 mod forgery;
+mod indexes;
+mod releases;
 mod sessions;
 
 use crate::private::Auth;

@@ -1,7 +1,7 @@
 use super::{Private, StoreError, digest, people::need_user};
 use crate::names::{IndexName, Sha256, UserName};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
 /// Something that stands for a user: a login that ends by itself, or a token that was made by name. Changes of tokens
 /// show on no page and leave the serial alone.
@@ -28,25 +28,27 @@ pub struct TokenRow {
 /// for hours.
 pub const LOGINS_PER_USER_MAX: u32 = 200;
 
+/// Tokens by name that a user has at a time: one for each build server and machine, and the list can be looked through.
+pub const TOKENS_PER_USER_MAX: u32 = 200;
+
 impl Private {
+    /// Notes a new token by name of a user who is there, unless it has as many as it may have; says whether it did.
+    pub async fn add_token(&self, row: &TokenRow) -> Result<bool, StoreError> {
+        let mut writing = self.write().await?;
+        let query = "SELECT count(*) FROM token WHERE user_name = ? AND NOT login AND coalesce(expires > ?, TRUE)";
+        let query = sqlx::query_scalar(query).bind(row.user.as_str()).bind(row.created as i64);
+        let count: i64 = query.fetch_one(writing.sql()).await?;
+        if count >= i64::from(TOKENS_PER_USER_MAX) {
+            return Ok(false);
+        }
+        write_token(writing.sql(), row).await?;
+        writing.commit_unseen().await.map(|()| true)
+    }
+
     /// Notes a token of a user who is there; a login makes the oldest ones of its user give way.
     pub async fn put_token(&self, row: &TokenRow) -> Result<(), StoreError> {
         let mut writing = self.write().await?;
-        need_user(writing.sql(), row.user.as_str()).await?;
-        sqlx::query("INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-            .bind(&row.id)
-            .bind(row.hash.as_bytes().as_slice())
-            .bind(row.user.as_str())
-            .bind(row.login)
-            .bind(&row.name)
-            .bind(row.index.as_ref().map(IndexName::as_str))
-            .bind(row.read)
-            .bind(row.upload)
-            .bind(row.created as i64)
-            .bind(row.expires.map(|expires| expires as i64))
-            .bind(row.used.map(|used| used as i64))
-            .execute(writing.sql())
-            .await?;
+        write_token(writing.sql(), row).await?;
         if row.login {
             let query = "DELETE FROM token WHERE rowid IN (
                              SELECT rowid FROM token WHERE user_name = ? AND login ORDER BY rowid DESC LIMIT -1 OFFSET ?
@@ -107,6 +109,25 @@ impl Private {
         writing.commit_unseen().await?;
         Ok(gone.rows_affected())
     }
+}
+
+async fn write_token(sql: &mut SqliteConnection, row: &TokenRow) -> Result<(), StoreError> {
+    need_user(sql, row.user.as_str()).await?;
+    sqlx::query("INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind(&row.id)
+        .bind(row.hash.as_bytes().as_slice())
+        .bind(row.user.as_str())
+        .bind(row.login)
+        .bind(&row.name)
+        .bind(row.index.as_ref().map(IndexName::as_str))
+        .bind(row.read)
+        .bind(row.upload)
+        .bind(row.created as i64)
+        .bind(row.expires.map(|expires| expires as i64))
+        .bind(row.used.map(|used| used as i64))
+        .execute(sql)
+        .await?;
+    Ok(())
 }
 
 fn token(row: &SqliteRow) -> Result<TokenRow, StoreError> {

@@ -100,3 +100,75 @@ async fn only_forms_are_read() {
     assert!(alice.get("/").await.text().contains("Log out"));
     house.end().await;
 }
+
+/// Each action there is, with what would make it succeed.
+const ACTIONS: [(&str, &[(&str, &str)]); 13] = [
+    ("end-other-sessions", &[]),
+    ("make-token", &[("name", "ci"), ("may", "both"), ("ends", "never")]),
+    ("revoke-token", &[("id", "0123456789abcdef")]),
+    ("password", &[("old", "alice's password"), ("new", "x"), ("again", "x")]),
+    ("make-user", &[("user-name", "mallory"), ("user-password", "x")]),
+    ("new-index", &[("user", "alice"), ("name", "evil"), ("acl_upload", ":ANONYMOUS:")]),
+    ("settings", &[("index", "alice/dev"), ("acl_upload", ":ANONYMOUS:")]),
+    ("delete-index", &[("index", "alice/dev"), ("confirm", "alice/dev")]),
+    ("yank", &[("index", "alice/dev"), ("project", "demo"), ("version", "1.0")]),
+    ("unyank", &[("index", "alice/dev"), ("project", "demo"), ("version", "1.0")]),
+    ("promote", &[("index", "alice/dev"), ("project", "demo"), ("version", "1.0"), ("target", "alice/prod")]),
+    ("purge", &[("index", "root/pypi"), ("project", "demo")]),
+    ("refresh", &[("index", "alice/dev"), ("project", "demo")]),
+];
+
+#[tokio::test]
+async fn no_action_is_done_for_another_site() {
+    let house = private_house().await;
+    crate::private::release(&house, "alice/dev", "demo", "1.0").await;
+    crate::private::make_index(&house, "alice/prod", serde_json::json!({})).await;
+    let (alice, bob) = (Browser::logged_in(&house, ALICE).await, Browser::logged_in(&house, BOB).await);
+    let (token, bobs) = (alice.token().await, bob.token().await);
+    let state = || async {
+        let root = crate::private::ROOT;
+        let all = house.api("GET", "/", root, serde_json::json!({})).await.text();
+        let page = house.get("/alice/dev/+simple/demo/").await.text();
+        let tokens = house.index.tokens(None).await.unwrap().len();
+        (all, page, tokens, house.get("/alice/prod/+simple/demo/").await.status)
+    };
+    let (before, upstream) = (state().await, house.upstream.requests().len());
+    let own = format!("http://{}", house.address);
+    let ours = ("Sec-Fetch-Site", "same-origin");
+    let mut refused = 0;
+    for (action, fields) in ACTIONS {
+        let path = format!("/+do/{action}");
+        let with = |token: &str| format!("token={token}&{}", encoded(fields));
+        for (headers, body) in [
+            (vec![ours], encoded(fields)),
+            (vec![ours], with("")),
+            (vec![ours], with(&bobs)),
+            (vec![("Origin", own.as_str())], with(&bobs)),
+            (vec![], with(&token)),
+            (vec![("Sec-Fetch-Site", "none")], with(&token)),
+            (vec![("Sec-Fetch-Site", "same-site")], with(&token)),
+            (vec![("Sec-Fetch-Site", "cross-site")], with(&token)),
+            (vec![("Origin", "null")], with(&token)),
+            (vec![("Origin", "https://evil.example")], with(&token)),
+        ] {
+            let answer = alice.post(&path, &headers, &body).await;
+            assert_eq!(answer.status, 403, "{action} {headers:?}: {}", answer.text());
+            refused += 1;
+        }
+        // With the right token, but nobody's browser; and with credentials of the API in place of a session.
+        let nobody = Browser::new(&house).post(&path, &[ours], &with(&token)).await;
+        let basic = format!("Basic {}", crate::support::house::basic(ALICE.unwrap()));
+        let api = Browser::new(&house).post(&path, &[ours, ("Authorization", &basic)], &with(&token)).await;
+        assert_eq!((nobody.status, api.status), (403, 403), "{action}");
+    }
+    assert_eq!(refused, ACTIONS.len() * 10);
+    assert!(state().await == before, "something was changed");
+    assert_eq!(house.upstream.requests().len(), upstream, "upstream was asked");
+    assert!(alice.get("/").await.text().contains("Log out") && bob.get("/").await.text().contains("Log out"));
+    // The same forms are taken from our own page: the test could fail.
+    for (action, fields) in ACTIONS.into_iter().filter(|(action, _)| matches!(*action, "yank" | "make-token")) {
+        assert!(alice.act(action, fields).await.status < 400, "{action}");
+    }
+    assert!(state().await != before);
+    house.end().await;
+}

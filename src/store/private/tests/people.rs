@@ -100,6 +100,26 @@ async fn the_oldest_logins_give_way_and_named_tokens_do_not() {
 }
 
 #[tokio::test]
+async fn tokens_by_name_are_bounded_and_those_that_ran_out_do_not_count() {
+    let private = private().await;
+    private.put_token(&token("login", "alice", true)).await.unwrap();
+    private.put_token(&TokenRow { expires: Some(9), ..token("over", "alice", false) }).await.unwrap();
+    private.put_token(&token("bobs", "bob", false)).await.unwrap();
+    for n in 0..TOKENS_PER_USER_MAX {
+        let expires = (n % 2 == 0).then_some(100);
+        assert!(
+            private.add_token(&TokenRow { expires, ..token(&n.to_string(), "alice", false) }).await.unwrap(),
+            "{n}"
+        );
+    }
+    assert!(!private.add_token(&token("one more", "alice", false)).await.unwrap());
+    assert!(private.token("one more").await.unwrap().is_none());
+    assert!(private.add_token(&token("another's", "bob", false)).await.unwrap());
+    assert!(private.remove_token("3").await.unwrap());
+    assert!(private.add_token(&token("one more", "alice", false)).await.unwrap());
+}
+
+#[tokio::test]
 async fn tokens_go_with_their_user_and_with_their_index() {
     let private = private().await;
     for (id, on) in [("on-dev", "bob/dev"), ("on-prod", "alice/prod")] {
