@@ -94,7 +94,12 @@ impl Index {
     }
 
     pub async fn tokens(&self, user: Option<&UserName>) -> Result<Vec<TokenRow>, IndexError> {
-        Ok(self.0.private.tokens(user).await?)
+        let mut rows = self.0.private.tokens(user).await?;
+        for row in &mut rows {
+            let noted = self.0.last_uses.tokens.of(&row.id);
+            row.used = row.used.max((noted > 0).then_some(noted));
+        }
+        Ok(rows)
     }
 
     pub async fn revoke_token(&self, id: &str) -> Result<bool, IndexError> {

@@ -39,7 +39,7 @@ pub fn for_file(asked: &Asked<'_>, row: &FileRow) -> Markup {
     let catalog = asked.index.catalog();
     let Some(stage) = catalog.index(&row.index) else { return html! {} };
     let back = format!("{}/{}/{}", index_path(&row.index), row.project, segment(&row.version));
-    let file = Yankable::File(&row.filename, row.directory());
+    let file = Yankable::File(&row.filename, row.sha256.prefix());
     yank(asked, stage, &row.project, &file, row.yanked.is_some(), &back)
 }
 

@@ -50,7 +50,7 @@ async fn what_is_wrong_with_a_token_stands_at_its_field() {
     for (field, value, sentence) in [
         ("name", " ", "give it a name"),
         ("name", &*long, "at most 100 characters"),
-        ("index", "nowhere", "no index"),
+        ("index", "nowhere", "is not an index name"),
         ("index", "alice/none", "there is no index alice/none"),
         // It is there, but not for her.
         ("index", "bob/secret", "there is no index bob/secret"),

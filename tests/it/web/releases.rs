@@ -2,6 +2,7 @@ use super::Browser;
 use crate::private::{ALICE, BOB, ROOT, listed, make_index, private_house, release};
 use crate::support::{wheel, wheel_filename};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_release_is_yanked_with_a_reason_and_taken_back() {
@@ -24,7 +25,7 @@ async fn a_release_is_yanked_with_a_reason_and_taken_back() {
         "{page}"
     );
     assert_eq!(alice.act("unyank", &what).await.status, 303);
-    assert_eq!(yanked().await, json!(false));
+    assert_eq!(yanked().await, json!(null));
     let long = "x".repeat(2_001);
     let refused = alice.act("yank", &[&what[..], &[("reason", &*long)]].concat()).await;
     assert!(refused.status == 400 && refused.text().contains("at most 2000 bytes"), "{}", refused.text());
@@ -85,12 +86,15 @@ async fn a_cached_project_is_refreshed_by_readers_and_purged_by_who_may_change_t
     let page = bob.get("/root/pypi/pkg").await.text();
     assert!(page.contains("/+do/refresh") && !page.contains("/+do/purge"), "{page}");
     assert!(root.get("/root/pypi/pkg").await.text().contains("/+do/purge"));
+    // What was asked for a moment ago is new enough.
+    house.clock.advance(Duration::from_secs(60));
     let before = house.upstream.requests().len();
     let refreshed = bob.act("refresh", &what).await;
     assert_eq!(refreshed.header("location"), "/root/pypi/pkg?done=refreshed", "{}", refreshed.text());
     assert!(house.upstream.requests().len() > before, "upstream was not asked");
+    let cached = house.cached().len();
     assert_eq!(bob.act("purge", &what).await.status, 403);
-    assert_eq!(house.cached().len(), 1);
+    assert_eq!(house.cached().len(), cached);
     let purged = root.act("purge", &what).await;
     assert_eq!(purged.header("location"), "/root/pypi/pkg?done=purged", "{}", purged.text());
     assert_eq!(house.cached().len(), 0);
