@@ -12,7 +12,7 @@ use crate::rules::Subject;
 use crate::web::{self, Asked, Doorway, Note, Page, Viewer};
 
 /// What every page says to browsers: nothing but what is ours, no frame around it, no script in it.
-const PAGE_SAFE: &str = "X-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n\
+const PAGE_SAFE: &str = "Cross-Origin-Resource-Policy: same-origin\r\n\
                          Cross-Origin-Opener-Policy: same-origin\r\nReferrer-Policy: same-origin\r\n";
 
 /// Pictures of descriptions lie elsewhere; everything else is ours.
