@@ -1,8 +1,7 @@
 """The pages for people in a real Chromium, over a data directory that looks like one in use."""
 
+from pages import inject, look
 from pages.browser import Browser
-from pages.inject import inject
-from pages.look import LOOKS, look
 from pages.seed import Seeded
 
 
@@ -11,8 +10,8 @@ def pages(tools, binary):
     try:
         seeded = Seeded(binary)
         try:
-            look(browser, seeded, LOOKS)
-            inject(browser, seeded)
+            look.look(browser, seeded, look.LOOKS)
+            inject.inject(browser, seeded)
         finally:
             seeded.close()
     finally:

@@ -48,7 +48,6 @@ UPSTREAM = [
     ("estuary", "3.1.4", "Streams between processes, with back pressure"),
     ("foghorn", "1.0.2", "Warns once, and loudly"),
 ]
-BASE = ["text", "upload-time"]
 
 
 class Seeded:
@@ -175,6 +174,11 @@ class Seeded:
                 for asked in (url + ".metadata", url, url):
                     answer = get(asked)
                     require(answer.status == 200, "{} is answered {}".format(asked, answer.status))
+
+
+    def add_upstream(self, name, dists):
+        self.upstream.projects[name] = (name, dists)
+        self.upstream.files.update({dist.path: dist for dist in dists})
 
 
 def harbor(*versions):
