@@ -30,7 +30,7 @@ pub async fn file_table(asked: &Asked<'_>, files: &[Listed<'_>], hanging: &[File
         rows.push(file_row(asked, listed, row, cached));
     }
     Ok(html! {
-        div .wide tabindex="0" role="region" aria-labelledby="files" {
+        div .wide tabindex="0" role="region" aria-label="Files, as a table" {
             table .files {
                 thead {
                     tr {

@@ -59,7 +59,7 @@ pub(super) fn cards(indexes: &[Arc<IndexEntry>]) -> Markup {
         ul .cards {
             @for entry in indexes {
                 li .card {
-                    h4 { a href=(index_path(&entry.name)) { (entry.name) } " " (kind_badge(entry)) }
+                    p .name { a href=(index_path(&entry.name)) { (entry.name) } " " (kind_badge(entry)) }
                     @if let Some(title) = entry.settings.title() { p { (title) } }
                     @match entry.settings.bases() {
                         [] => {}

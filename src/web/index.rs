@@ -126,7 +126,7 @@ fn order_of(order: &str) -> CachedOrder {
 
 fn stage_table(asked: &Asked<'_>, path: &str, projects: &[StageProject]) -> Markup {
     html! {
-        div .wide tabindex="0" role="region" aria-labelledby="projects" {
+        div .wide tabindex="0" role="region" aria-label="Projects, as a table" {
             table {
                 thead { tr { th scope="col" { "Project" } th scope="col" { "Latest" } th .number scope="col" { "Releases" } th scope="col" { "Updated" } } }
                 tbody {
@@ -149,7 +149,7 @@ fn stage_table(asked: &Asked<'_>, path: &str, projects: &[StageProject]) -> Mark
 
 fn mirror_table(asked: &Asked<'_>, path: &str, projects: &[CachedProject]) -> Markup {
     html! {
-        div .wide tabindex="0" role="region" aria-labelledby="projects" {
+        div .wide tabindex="0" role="region" aria-label="Projects, as a table" {
             table {
                 thead {
                     tr {

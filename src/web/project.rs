@@ -250,7 +250,7 @@ fn release_table(asked: &Asked<'_>, path: &str, releases: &[Release<'_>]) -> Mar
     html! {
         @if releases.is_empty() { p { "Nothing was released." } }
         @else {
-            div .wide tabindex="0" role="region" aria-labelledby="releases" {
+            div .wide tabindex="0" role="region" aria-label="Releases, as a table" {
                 table {
                     thead {
                         tr {
