@@ -1,6 +1,6 @@
 """The pages for people in a real Chromium, over a data directory that looks like one in use."""
 
-from pages import inject, look
+from pages import inject, look, reading, sessions
 from pages.browser import Browser
 from pages.seed import Seeded
 
@@ -11,6 +11,8 @@ def pages(tools, binary):
         seeded = Seeded(binary)
         try:
             look.look(browser, seeded, look.LOOKS)
+            reading.reading(browser, seeded)
+            sessions.sessions(browser, seeded)
             inject.inject(browser, seeded)
         finally:
             seeded.close()

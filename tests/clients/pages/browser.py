@@ -80,11 +80,11 @@ class Browser:
 class Window:
     """A tab with a memory of its own; everything that goes wrong in it is in `troubles`."""
 
-    def __init__(self, browser, base, viewport=DESKTOP, **options):
+    def __init__(self, browser, base, viewport=DESKTOP, also=(), **options):
         self.browser, self.base = browser, base
+        self.also = also  # origins that a check itself leads to
         self.troubles = []
         self.foreign = []  # addresses elsewhere that were asked for
-        self.forgiven = set()  # texts of console errors that a check expects
         self.context = browser.chromium.new_context(viewport=viewport, reduced_motion="reduce", **options)
         self.context.set_default_timeout(WAIT_MS_MAX)
         self.context.expose_binding("__alarm", lambda source, text: self.troubles.append("script: " + text))
@@ -104,7 +104,8 @@ class Window:
         self.context.close()
 
     def is_ours(self, url):
-        return url.startswith(self.base + "/") or url.startswith(("data:", "blob:", "about:"))
+        known = tuple(base + "/" for base in (self.base, *self.also))
+        return url.startswith(known) or url.startswith(("data:", "blob:", "about:"))
 
     def elsewhere(self, route):
         request = route.request
