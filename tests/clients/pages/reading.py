@@ -3,9 +3,12 @@
 In: a browser, a seeded server. Out: passed checks.
 """
 
+import threading
 import time
+from urllib.parse import urlsplit
 
 from processes import get, note, passed, require
+from publishers import listed
 
 PAGE_BYTES_MAX = 300_000
 # Of a release build on a quiet machine; told, not judged: timings decide no test.
@@ -15,6 +18,7 @@ PAGE_MS_PROMISED = 200
 def reading(browser, seeded):
     many(seeded)
     copy(browser, seeded)
+    live(browser, seeded)
 
 
 def many(seeded):
@@ -48,3 +52,34 @@ def copy(browser, seeded):
     window.well("copying")
     window.close()
     passed("{} lines to paste are copied as they are shown, by keyboard".format(copied))
+
+
+def live(browser, seeded):
+    """The status changes in front of who looks at it."""
+    held = "epsilon-1.0-py3-none-any.whl"
+    address = seeded.base + "/root/pypi" + file_of(seeded, "epsilon", held)
+    go_on = seeded.upstream.held[held] = threading.Event()
+    window = browser.window(seeded.base)
+    window.open("/+status")
+    window.page.evaluate("window.here = 'not reloaded'")
+    require(held not in window.text(), "a file is under way that nobody asked for")
+    got = []
+    asker = threading.Thread(target=lambda: got.append(get(address)), daemon=True)
+    try:
+        asker.start()
+        window.page.get_by_text(held).first.wait_for()
+        moving = window.text()
+    finally:
+        go_on.set()
+    asker.join()
+    window.page.get_by_text(held).first.wait_for(state="hidden")
+    require(window.page.evaluate("window.here") == "not reloaded", "the page of the status was loaded again")
+    require("root/pypi" in moving and got[0].status == 200, "the transfer is not told: " + moving)
+    window.well("the status while a file is fetched")
+    window.close()
+    passed("the page of the status shows a file while it is fetched, and lets it go, without being loaded again")
+
+
+def file_of(seeded, project, filename):
+    url, _ = listed(seeded.base + "/root/pypi/+simple/", project)[filename]
+    return urlsplit(url).path.removeprefix("/root/pypi")
