@@ -19,7 +19,7 @@ pub enum Note {
     ListWanted,
 }
 
-const NOTES: [(Note, &str, &str); 12] = [
+const NOTES: [(Note, &str, &str); 13] = [
     (Note::LoggedOut, "logged-out", "You are logged out."),
     (Note::SessionEnded, "session-ended", "The other browser is logged out."),
     (Note::TokenRevoked, "token-revoked", "The token is revoked; what still uses it is refused from now on."),
