@@ -10,6 +10,7 @@ mod about;
 mod account;
 mod act;
 mod assets;
+mod client;
 mod files;
 mod forms;
 mod front;

@@ -161,12 +161,23 @@ impl Handler {
 
     /// `+f`, `+e` and `+packages`, and what hangs on a file.
     pub(super) async fn file(&self, request: &Request<'_>, file: FileKey, what: FileWhat, json: bool) -> Reply {
+        match self.let_in(request, &file.index).await {
+            Ok(openness) => self.file_for(request, file, what, openness, json).await,
+            Err(why) => self.denied(request, &why, Kind::File, json),
+        }
+    }
+
+    /// The same for who was let in already.
+    pub(super) async fn file_for(
+        &self,
+        request: &Request<'_>,
+        file: FileKey,
+        what: FileWhat,
+        openness: Openness,
+        json: bool,
+    ) -> Reply {
         let facts = request.facts;
         let head_only = facts.method == "HEAD";
-        let openness = match self.let_in(request, &file.index).await {
-            Ok(openness) => openness,
-            Err(why) => return self.denied(request, &why, Kind::File, json),
-        };
         // Ranges are defined for GET alone (RFC 9110 §14.2).
         let part = |field| facts.get(field).filter(|_| !head_only).map(str::to_owned);
         let pinned = !matches!(file.place, Place::Link(_));

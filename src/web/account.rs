@@ -1,5 +1,6 @@
 //! A person's own page: tokens, sessions, the password.
 
+use super::client::browser;
 use super::forms::{Form, Line, Typed, choice, hidden, post};
 use super::parts::{badge, copyable, time};
 use super::{Acted, Asked, Doer, Note, Page};
@@ -133,6 +134,7 @@ fn offered(asked: &Asked<'_>, user: &UserName) -> Vec<IndexName> {
 
 async fn sessions_part(asked: &Asked<'_>, user: &UserName, session: &str) -> Result<Markup, IndexError> {
     let rows = asked.index.sessions(user).await?;
+    let called = |client: &str| browser(client).unwrap_or_else(|| client.to_owned());
     Ok(html! {
         h2 #sessions { "Where you are logged in" }
         div .wide tabindex="0" role="region" aria-labelledby="sessions" {
@@ -142,14 +144,14 @@ async fn sessions_part(asked: &Asked<'_>, user: &UserName, session: &str) -> Res
                     th scope="col" { span .unseen { "Log out" } }
                 } }
                 tbody { @for row in &rows { tr {
-                    th scope="row" { (row.client) }
+                    th scope="row" title=(row.client) { (called(&row.client)) }
                     td { (time(asked, row.created)) }
                     td { (time(asked, row.used)) }
                     td {
                         @if row.id == session { (badge("good", "this browser")) }
                         @else { (post(asked, "end-session", html! {
                             (hidden("id", &row.id))
-                            button type="submit" aria-label={ "Log out " (row.client) } { "Log out" }
+                            button type="submit" aria-label={ "Log out " (called(&row.client)) } { "Log out" }
                         })) }
                     }
                 } } }

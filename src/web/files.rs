@@ -1,5 +1,5 @@
 use super::Asked;
-use super::forms::for_file;
+use super::forms::{file_link, for_file};
 use super::parts::{badge, bytes, index_link, time};
 use super::releases::Listed;
 use crate::http::index_path;
@@ -49,7 +49,7 @@ fn file_row(asked: &Asked<'_>, listed: &Listed<'_>, row: Option<&FileRow>, cache
     html! {
         tr {
             th scope="row" {
-                a href=(href(listed.index, file)) { (file.filename) }
+                (file_link(asked, listed.index, &href(listed.index, file), file.filename.as_str()))
                 @match &file.yanked {
                     Yanked::Yes => { " " (badge("warn", "yanked")) }
                     Yanked::Reason(reason) => { " " (badge("warn", "yanked")) " " span .small { (reason) } }

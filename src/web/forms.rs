@@ -6,7 +6,7 @@ mod release;
 
 pub(super) use indexes::{change, delete, make};
 pub use indexes::{index_settings, new_index};
-pub(super) use offered::{for_file, for_project, for_release};
+pub(super) use offered::{file_link, for_file, for_project, for_release};
 pub(super) use release::{do_promote, do_purge, do_refresh, do_yank};
 
 use super::Asked;

@@ -5,9 +5,10 @@ use super::super::reply::{Reply, Status};
 use super::session::FOREIGN;
 use super::{page_reply, see_other};
 use crate::auth::same_text;
-use crate::http;
-use crate::index::IndexError;
+use crate::http::{self, Route, Routed};
+use crate::index::{FileKey, IndexError, Place};
 use crate::metrics::Kind;
+use crate::server::api::Openness;
 use crate::server::incoming::Incoming;
 use crate::server::{api, statuses};
 use crate::web::{self, Acted, Doer, Form, Note, Viewer};
@@ -66,6 +67,9 @@ impl Handler {
         let (Some(user), Some(session)) = (viewer.subject.user(), &viewer.session) else {
             return self.refused(request, STALE);
         };
+        if action == "download" {
+            return self.download(request, viewer, form).await;
+        }
         let base = self.base(request);
         let asked = self.asked(viewer, &base);
         let doer = Doer { user, session, peer: self.peer(request) };
@@ -78,6 +82,22 @@ impl Handler {
             Ok(Acted::Again(page, why)) => page_reply(&asked, form_status(&why), &page),
             Err(why) => self.page_problem(request, viewer, &why),
         }
+    }
+}
+
+impl Handler {
+    /// A file of an index that not everybody may read: its own address is the API's, which takes no cookie.
+    async fn download(&self, request: &Request<'_>, viewer: &Viewer, form: &Form) -> Reply {
+        let routed = form.get("file").and_then(http::way_back).map(http::route);
+        let Some(Routed::Found { route: Route::File { index, prefix, filename, what }, .. }) = routed else {
+            let why = IndexError::Invalid("the form does not say which file is meant".to_owned());
+            return self.page_problem(request, viewer, &why);
+        };
+        if let Err(why) = self.index().readable(&viewer.subject, &index) {
+            return self.page_problem(request, viewer, &why);
+        }
+        let file = FileKey { index, place: Place::Digest(prefix), filename };
+        self.file_for(request, file, what, Openness::Protected, false).await
     }
 }
 

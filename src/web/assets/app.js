@@ -15,3 +15,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { button.textContent = before; }, 1500);
   });
 }
+
+// What was done is said once: a page that is loaded again or kept as a bookmark does not say it.
+const here = new URL(location.href);
+if (here.searchParams.has("done")) {
+  here.searchParams.delete("done");
+  history.replaceState(null, "", here);
+}

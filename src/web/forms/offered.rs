@@ -1,7 +1,8 @@
 use super::release::{Yankable, promote, purge, refresh, yank};
+use super::{hidden, post};
 use crate::http::index_path;
 use crate::index::IndexEntry;
-use crate::names::ProjectName;
+use crate::names::{IndexName, ProjectName};
 use crate::store::FileRow;
 use crate::web::Asked;
 use crate::web::index::segment;
@@ -41,6 +42,19 @@ pub fn for_file(asked: &Asked<'_>, row: &FileRow) -> Markup {
     let back = format!("{}/{}/{}", index_path(&row.index), row.project, segment(&row.version));
     let file = Yankable::File(&row.filename, row.sha256.prefix());
     yank(asked, stage, &row.project, &file, row.yanked.is_some(), &back)
+}
+
+/// The way to a file: a link, where anybody may follow it or the browser has to prove itself there anyway; within a
+/// session a form, for the address of a file is the API's and takes no cookie.
+pub fn file_link(asked: &Asked<'_>, index: &IndexName, path: &str, filename: &str) -> Markup {
+    let needs_form = asked.viewer.form_token.is_some() && asked.index.is_public(index) != Some(true);
+    html! {
+        @if needs_form {
+            (post(asked, "download", html! { (hidden("file", path)) button .plain type="submit" { (filename) } }))
+        } @else {
+            a href=(path) { (filename) }
+        }
+    }
 }
 
 fn section(forms: &[Markup], title: &str) -> Markup {

@@ -103,3 +103,27 @@ async fn a_cached_project_is_refreshed_by_readers_and_purged_by_who_may_change_t
     assert_eq!(root.act("purge", &[("index", "root/pypi"), ("project", "")]).await.status, 400);
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_file_that_not_everybody_may_read_is_downloaded_within_a_session() {
+    let house = private_house().await;
+    let bytes = release(&house, "alice/dev", "demo", "1.0").await;
+    let path = house.file_path_in("alice/dev", "demo", &wheel_filename("demo", "1.0")).await;
+    let alice = Browser::logged_in(&house, ALICE).await;
+    let link = format!("href=\"{path}\"");
+    assert!(alice.get("/alice/dev/demo/1.0").await.text().contains(&link), "a public file needs no form");
+    house.api("PATCH", "/alice/dev", ALICE, json!({ "acl_read": ["alice"] })).await;
+    let page = alice.get("/alice/dev/demo/1.0").await.text();
+    assert!(page.contains(&format!("name=\"file\" value=\"{path}\"")) && !page.contains(&link), "{page}");
+    assert_eq!(house.get_with(&path, &[("Cookie", &alice.cookie)]).await.status, 401, "the API took a cookie");
+    let file = alice.act("download", &[("file", &path)]).await;
+    assert_eq!((file.status, &file.body[..]), (200, &bytes[..]));
+    assert_eq!(file.header("content-disposition"), "attachment");
+    assert!(file.header("cache-control").ends_with("private"), "{}", file.header("cache-control"));
+    let bob = Browser::logged_in(&house, BOB).await;
+    assert_eq!(bob.act("download", &[("file", &path)]).await.status, 403);
+    for wrong in ["", "/alice/dev", "//evil.example/x", "https://evil.example/"] {
+        assert_eq!(alice.act("download", &[("file", wrong)]).await.status, 400, "{wrong}");
+    }
+    house.end().await;
+}

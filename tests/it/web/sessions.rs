@@ -199,3 +199,17 @@ async fn whose_cookie_stayed_behind_is_asked_once_more() {
     assert_eq!((ours.status, ours.header("location")), (303, "/+login?next=%2F%2Baccount"));
     house.end().await;
 }
+
+#[tokio::test]
+async fn a_use_that_was_only_in_memory_is_written_when_the_server_stops() {
+    let house = private_house().await;
+    let cookie = Browser::logged_in(&house, ALICE).await.cookie;
+    house.clock.advance(Duration::from_secs(SESSION_IDLE_SECONDS_MAX - 1));
+    assert!(Browser { house: &house, cookie: cookie.clone() }.get("/").await.text().contains("Log out"));
+    house.index.close().await;
+    let house = house.restart(|_| {}).await;
+    house.clock.advance(Duration::from_secs(SESSION_IDLE_SECONDS_MAX - 1));
+    let cookie = format!("sidewheel-{}={}", house.address.port(), cookie.split_once('=').unwrap().1);
+    assert!(Browser { house: &house, cookie }.get("/").await.text().contains("Log out"), "the use was forgotten");
+    house.end().await;
+}
