@@ -22,7 +22,7 @@ mod zips;
 
 pub use action::Action;
 pub use archive::{Archive, read_archive};
-pub use check::{check_docs, check_file, check_submit, check_toxresult};
+pub use check::{check_bare_file, check_docs, check_file, check_submit, check_toxresult};
 pub use error::{Refusal, UploadError};
 pub use form::{Content, FIELDS_BYTES_MAX, Form, Limits, receive};
 pub use versiondata::versiondata_defaults;

@@ -23,8 +23,10 @@ mod picture;
 mod project;
 mod recipes;
 mod releases;
+mod remove;
 mod search;
 mod status;
+mod upload;
 mod user;
 
 pub use account::account;
@@ -37,8 +39,10 @@ pub use layout::{document, problem};
 pub use login::{login, not_logged_in, once_more};
 pub use note::Note;
 pub use project::{project, version};
+pub use remove::{removal, removals};
 pub use search::{search, search_ask};
 pub use status::{Doorway, status, status_event};
+pub use upload::{Outcome, Sent, upload, uploaded};
 pub use user::user;
 
 use crate::index::Index;

@@ -229,7 +229,7 @@ impl Handler {
             Route::Search if reads && Self::wants_found_as_json(request, query) => self.search(request, query).await,
             Route::Search if request.facts.method == "POST" => self.want_whole_list(request, query).await,
             route if reads && Self::is_for_page(request, &route) => self.page_for_people(request, route, query).await,
-            Route::Do(action) => self.act(request, &action, body).await,
+            Route::Do(action) => self.act(request, &action, query, body).await,
             Route::Login if request.facts.method == "POST" && is_plain_form(request) => {
                 self.log_in(request, body).await
             }

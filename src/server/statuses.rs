@@ -53,19 +53,27 @@ pub fn late(why: Failure, kind: Kind) -> Reply {
 /// An upload that was not taken.
 pub fn upload(error: &UploadError, json: bool) -> Reply {
     let mut trouble = None;
-    let (status, sentence) = match error {
-        UploadError::TooLarge { .. } => (Status(413), error.to_string()),
+    let status = match error {
+        UploadError::TooLarge { .. } => Status(413),
         UploadError::Disk(why) => {
             tracing::error!(%why, "an upload cannot be stored");
             let sentence = "an upload cannot be stored".to_owned();
             trouble = Some(Box::new(Trouble { class: "disk", index: None, sentence }));
-            (disk_status(why), STORAGE_FAILED.to_owned())
+            disk_status(why)
         }
-        _ => (Status(400), error.to_string()),
+        _ => Status(400),
     };
-    let mut reply = Reply::error(status, Kind::Other, &sentence, json);
+    let mut reply = Reply::error(status, Kind::Other, &upload_sentence(error), json);
     reply.trouble = trouble;
     reply
+}
+
+/// What the client is told of it.
+pub fn upload_sentence(error: &UploadError) -> String {
+    match error {
+        UploadError::Disk(_) => STORAGE_FAILED.to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn store_status(why: &StoreError) -> Status {

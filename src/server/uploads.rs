@@ -11,7 +11,7 @@ use crate::upload::{self, Action, Limits, UploadError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Why an upload was not taken.
-enum Refused {
+pub(super) enum Refused {
     Index(IndexError),
     Upload(UploadError),
     Full(Full),
@@ -37,7 +37,7 @@ impl From<UploadError> for Refused {
 
 /// What a body may hold beside its file, in bytes: the fields and all that is around them. One that states more than
 /// both is not read at all.
-const AROUND_BYTES_MAX: u64 = 2 * upload::FIELDS_BYTES_MAX as u64;
+pub(super) const AROUND_BYTES_MAX: u64 = 2 * upload::FIELDS_BYTES_MAX as u64;
 
 /// devpi's words for bytes that were there already.
 const IDENTICAL: &str = "Upload of identical file to non volatile index.";
@@ -85,7 +85,7 @@ impl Handler {
     ) -> Result<Stored, Refused> {
         let subject = self.subject(request).await?;
         self.index().may_upload(&subject, index)?;
-        let limits = Limits { content_bytes_max: self.upload_bytes_max() };
+        let limits = Limits { content_bytes_max: self.upload_bytes_max(), contents_max: 1 };
         let content_type = request.facts.get(Field::ContentType).unwrap_or_default();
         if body.states_more_than(limits.content_bytes_max.saturating_add(AROUND_BYTES_MAX)) {
             return Err(UploadError::TooLarge { what: "the upload", limit: limits.content_bytes_max }.into());

@@ -1,6 +1,7 @@
 mod actions;
 mod search;
 mod session;
+mod uploads;
 
 use super::handler::{Handler, Request};
 use super::reply::{Reply, Status};
@@ -127,6 +128,7 @@ async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, In
         Route::Account => web::account(asked).await,
         Route::NewIndex(user) => web::new_index(asked, &user, query.field("type").as_deref()).await,
         Route::IndexForm { index, form: IndexForm::Settings } => web::index_settings(asked, &index).await,
+        Route::IndexForm { index, form: IndexForm::Upload } => web::upload(asked, &index),
         _ => Err(IndexError::NotThere("there is no page at this address".to_owned())),
     }
 }

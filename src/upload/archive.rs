@@ -1,7 +1,7 @@
 use super::check::{inside, is_short_line};
 use super::{Form, Refusal, UploadError, filename, versiondata};
 use crate::names::{DistFilename, ProjectName};
-use crate::simple::MetadataError;
+use crate::simple::{MetadataError, MetadataFile};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -37,6 +37,22 @@ pub fn read_archive(file: &File, size: u64, name: &DistFilename) -> Result<Archi
         let versiondata = versiondata::whole(&form);
         return Ok(Archive { project, version, metadata: None, requires_python: None, versiondata });
     };
+    let (mut archive, form) = told(core, inside.metadata, name)?;
+    archive.versiondata = versiondata::whole(&form);
+    Ok(archive)
+}
+
+/// The same of an archive that has to say itself what it is; `versiondata` is what a tool's form would have said.
+pub(super) fn read_bare(file: &File, size: u64, name: &DistFilename) -> Result<Archive, UploadError> {
+    let inside = inside(file, size, name)?;
+    let core = inside.core.ok_or_else(|| Refusal::Silent { filename: name.to_string() })?;
+    let (mut archive, form) = told(core, inside.metadata, name)?;
+    archive.versiondata = versiondata::of(&form);
+    Ok(archive)
+}
+
+/// What core metadata tells of an archive of this name, and the form that a tool would have made of it.
+fn told(core: MetadataFile, metadata: Option<Bytes>, name: &DistFilename) -> Result<(Archive, Form), UploadError> {
     let project = ProjectName::parse(&core.name).map_err(Refusal::from)?;
     let version = filename::version(&core.version)?.to_owned();
     filename::check(name.as_str(), &project, &core.name, &version)?;
@@ -50,7 +66,7 @@ pub fn read_archive(file: &File, size: u64, name: &DistFilename) -> Result<Archi
         (key, value.clone())
     };
     let mut fields: Vec<_> = core.fields.iter().map(field).filter(|(key, _)| key != "description").collect();
-    fields.extend(core.description.clone().map(|text| ("description".to_owned(), text)));
-    let versiondata = versiondata::whole(&Form::new(fields));
-    Ok(Archive { project, version, metadata: inside.metadata, requires_python: core.requires_python, versiondata })
+    fields.extend(core.description.map(|text| ("description".to_owned(), text)));
+    let requires_python = core.requires_python;
+    Ok((Archive { project, version, metadata, requires_python, versiondata: Map::new() }, Form::new(fields)))
 }

@@ -1,3 +1,4 @@
+use super::archive::read_bare;
 use super::digests::Stated;
 use super::zips::{Fault, Zip};
 use super::{Content, Form, Refusal, UploadError, filename, sdist, versiondata};
@@ -67,6 +68,31 @@ pub async fn check_file(mut form: Form) -> Result<NewFile, UploadError> {
         versiondata,
         defaults: versiondata::versiondata_defaults(),
         attestations,
+    })
+}
+
+/// Checks a file that came without a form, as a browser sends it: what a tool would say there stands in the archive.
+pub async fn check_bare_file(content: Content) -> Result<NewFile, UploadError> {
+    let Content { filename, spool, sha256, size } = content;
+    let filename = DistFilename::parse(&filename).map_err(|_| Refusal::ArchiveName(filename))?;
+    let name = filename.clone();
+    let (spool, archive) = blocking(move || {
+        let archive = read_bare(&spool.file(), size, &name)?;
+        Ok((spool, archive))
+    })
+    .await?;
+    Ok(NewFile {
+        project: archive.project,
+        version: archive.version,
+        filename,
+        spool,
+        sha256,
+        size,
+        metadata: archive.metadata,
+        requires_python: archive.requires_python,
+        versiondata: archive.versiondata,
+        defaults: versiondata::versiondata_defaults(),
+        attestations: None,
     })
 }
 

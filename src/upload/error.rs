@@ -31,8 +31,8 @@ pub enum Refusal {
     NamelessPart,
     #[error("the field {} is not UTF-8 text", Quoted(.field))]
     NotText { field: String },
-    #[error("the form has more than one content file; upload one file at a time")]
-    TwoContents,
+    #[error("the form has too many content files; upload {limit} at a time")]
+    TwoContents { limit: usize },
 
     #[error(":action field not found")]
     NoAction,
@@ -59,6 +59,9 @@ pub enum Refusal {
     #[error("the {field} {} of {} is not that of the bytes that arrived", Quoted(.given), Quoted(.filename))]
     WrongDigest { field: &'static str, given: String, filename: String },
 
+    /// It came without a form that says it.
+    #[error("{} does not say itself, in a way that is read here, which project and version it is; upload it with a tool that does, such as twine", Quoted(.filename))]
+    Silent { filename: String },
     #[error("{} cannot be read: {why}", Quoted(.filename))]
     BrokenArchive { filename: String, why: &'static str },
     #[error("{} is refused: {why}", Quoted(.filename))]

@@ -27,7 +27,10 @@ const BOUNDARY_BYTES_MAX: usize = 200;
 /// What the house allows an upload.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// Of all files of a form together.
     pub content_bytes_max: u64,
+    /// Files in one form. Tools send one.
+    pub contents_max: usize,
 }
 
 /// A form as it was sent: its fields in their order, and the file if there was one.
@@ -35,6 +38,8 @@ pub struct Limits {
 pub struct Form {
     fields: Vec<(String, String)>,
     pub content: Option<Content>,
+    /// Files after the first, where the house takes several.
+    pub more: Vec<Content>,
 }
 
 /// The file of a form, in a temporary file that is removed when this is dropped.
@@ -55,7 +60,7 @@ impl fmt::Debug for Content {
 impl Form {
     /// A form of these fields, without a file.
     pub fn new(fields: Vec<(String, String)>) -> Self {
-        Self { fields, content: None }
+        Self { fields, content: None, more: Vec::new() }
     }
 
     /// The field's value; of a repeated one the last, as devpi takes it.
@@ -106,7 +111,7 @@ where
 {
     let mut parts = multer::Multipart::new(body, boundary);
     let mut fields = Fields::default();
-    let mut content = None;
+    let mut contents: Vec<Content> = Vec::new();
     loop {
         pace.step();
         let Some(mut part) = parts.next_field().await.map_err(from_multer)? else { break };
@@ -115,14 +120,15 @@ where
         fields.begin(&name)?;
         match filename {
             Some(filename) if name == "content" => {
-                if content.is_some() {
-                    return Err(Refusal::TwoContents.into());
+                if contents.len() >= limits.contents_max {
+                    return Err(Refusal::TwoContents { limit: limits.contents_max }.into());
                 }
-                let mut writing = Writing::new(disk, limits.content_bytes_max);
+                let before: u64 = contents.iter().map(|content| content.size).sum();
+                let mut writing = Writing::new(disk, limits.content_bytes_max.saturating_sub(before));
                 while let Some(piece) = next_piece(&mut part, pace).await? {
                     writing.write(&piece).await?;
                 }
-                content = Some(writing.finish(filename).await?);
+                contents.push(writing.finish(filename).await?);
             }
             // A detached signature, or a file that nobody asked for: read past.
             Some(_) => {
@@ -142,7 +148,8 @@ where
             }
         }
     }
-    Ok(Form { fields: fields.fields, content })
+    let mut contents = contents.into_iter();
+    Ok(Form { fields: fields.fields, content: contents.next(), more: contents.collect() })
 }
 
 async fn next_piece(part: &mut multer::Field<'_>, pace: &Pace) -> Result<Option<Bytes>, UploadError> {
@@ -168,7 +175,7 @@ where
         fields.count(value.len(), value.len())?;
         fields.end(name.into_owned(), value.into_owned().into_bytes())?;
     }
-    Ok(Form { fields: fields.fields, content: None })
+    Ok(Form::new(fields.fields))
 }
 
 /// Reads what follows the last boundary, so that a body that breaks off there is seen to.

@@ -63,7 +63,7 @@ impl Home {
     }
 }
 
-const LIMITS: Limits = Limits { content_bytes_max: 4 << 20 };
+const LIMITS: Limits = Limits { content_bytes_max: 4 << 20, contents_max: 1 };
 const CONTENT_TYPE: &str = "multipart/form-data; boundary=8b0063f5ac9d1bbf";
 
 fn field(name: &str, value: &str) -> Vec<u8> {

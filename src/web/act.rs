@@ -1,5 +1,5 @@
 use super::forms::{self, Form};
-use super::{Asked, Note, Page, account};
+use super::{Asked, Note, Page, account, remove};
 use crate::index::IndexError;
 use crate::names::UserName;
 use std::net::IpAddr;
@@ -40,6 +40,8 @@ pub async fn act(asked: &Asked<'_>, doer: &Doer<'_>, action: &str, form: &Form) 
         "refresh" => forms::do_refresh(asked, form).await,
         "purge" => forms::do_purge(asked, form).await,
         "list" => super::search::fetch_list(asked, form),
+        "remove" => remove::remove(asked, form).await,
+        "undo" => remove::undo(asked, form).await,
         _ => Err(IndexError::NotThere("there is no form for this address".to_owned())),
     }
 }

@@ -9,11 +9,12 @@ pub struct Asset {
 }
 
 /// Name, media type, text.
-const ASSETS: [(&str, &str, &str); 5] = [
+const ASSETS: [(&str, &str, &str); 6] = [
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
     ("app.js", "text/javascript; charset=utf-8", include_str!("assets/app.js")),
     ("status.js", "text/javascript; charset=utf-8", include_str!("assets/status.js")),
     ("search.js", "text/javascript; charset=utf-8", include_str!("assets/search.js")),
+    ("upload.js", "text/javascript; charset=utf-8", include_str!("assets/upload.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

@@ -1,6 +1,6 @@
 use super::parts::{Pager, badge, bytes, count, index_link, kind_badge, time};
 use super::recipes::recipes;
-use super::{Asked, Page};
+use super::{Asked, Page, removals};
 use crate::http::{Query, index_path};
 use crate::index::{IndexEntry, IndexError, StageProject};
 use crate::names::IndexName;
@@ -24,6 +24,7 @@ pub async fn index(asked: &Asked<'_>, name: &IndexName, query: &Query) -> Result
         h1 { (name) " " (kind_badge(&entry)) }
         @if let Some(title) = entry.settings.title() { p .lead { (title) } }
         @if let Some(text) = description { p { (text) } }
+        (removals(asked, name, None).await?)
         (actions(asked, &entry))
         div .columns {
             div {

@@ -17,9 +17,11 @@ pub enum Note {
     Purged,
     Refreshed,
     ListWanted,
+    Removed,
+    Undone,
 }
 
-const NOTES: [(Note, &str, &str); 13] = [
+const NOTES: [(Note, &str, &str); 15] = [
     (Note::LoggedOut, "logged-out", "You are logged out."),
     (Note::SessionEnded, "session-ended", "The other browser is logged out."),
     (Note::TokenRevoked, "token-revoked", "The token is revoked; what still uses it is refused from now on."),
@@ -37,6 +39,8 @@ const NOTES: [(Note, &str, &str); 13] = [
     (Note::Purged, "purged", "The cached files and pages are gone; they are fetched anew when somebody asks."),
     (Note::Refreshed, "refreshed", "Upstream was asked anew."),
     (Note::ListWanted, "list-wanted", "The whole list is on its way. It is searched as soon as it is here."),
+    (Note::Removed, "removed", "It is removed."),
+    (Note::Undone, "undone", "It is back as it was."),
 ];
 
 impl Note {

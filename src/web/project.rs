@@ -4,7 +4,7 @@ use super::forms::{for_project, for_release};
 use super::index::segment;
 use super::parts::{Pager, badge, bytes, copyable, index_link, time};
 use super::releases::{Release, foremost, meant, releases};
-use super::{Asked, Page};
+use super::{Asked, Page, removals};
 use crate::http::{Query, index_path};
 use crate::index::{Described, IndexEntry, IndexError, Seen};
 use crate::names::{IndexName, ProjectName};
@@ -39,6 +39,7 @@ pub async fn project(
     let body = html! {
         h1 { (shown.as_ref().map_or(name.as_str(), |shown| shown.display(name))) " " @if let Some(shown) = &shown { span .soft { (shown.release.version) } } }
         @if let Some(shown) = &shown { (summary(&shown.metadata)) }
+        (removals(asked, index, Some(name)).await?)
         (notices(asked, &entry, &seen))
         (install(asked, index, name.as_str()))
         nav .tabs aria-label="On this page" {
@@ -52,7 +53,7 @@ pub async fn project(
                     (release_table(asked, &path, releases.get(pager.range()).unwrap_or_default()))
                     (pager.links(&path, ""))
                 }
-                (for_project(asked, &entry, name))
+                (for_project(asked, &entry, name, has_releases(&seen, index)))
             }
             @if let Some(shown) = &shown { aside aria-label="About" { (shown.aside(index, name)) } }
         }
@@ -80,6 +81,7 @@ pub async fn version(
     let body = html! {
         h1 { (shown.display(name)) " " (release.version) }
         (summary(&shown.metadata))
+        (removals(asked, index, Some(name)).await?)
         @if let Some(reason) = release.yanked() {
             div .notice.warn { p { strong { "Yanked. " } "Installers pass it over unless it is asked for by this very version. " (reason) } }
         }
@@ -240,6 +242,11 @@ fn notices(asked: &Asked<'_>, entry: &Arc<IndexEntry>, seen: &Seen) -> Markup {
             }
         }
     }
+}
+
+/// Whether the index has releases of its own.
+fn has_releases(seen: &Seen, index: &IndexName) -> bool {
+    seen.parts.iter().any(|part| part.index == *index && !part.is_mirror)
 }
 
 fn is_mirror(asked: &Asked<'_>, name: &IndexName) -> bool {

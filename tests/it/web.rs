@@ -5,7 +5,9 @@ mod browse;
 mod forgery;
 mod indexes;
 mod releases;
+mod removing;
 mod sessions;
+mod uploads;
 
 use crate::private::Auth;
 use crate::support::house::{Answer, House};

@@ -18,13 +18,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// script is nine when it is encoded.
 const FORM_BYTES_MAX: usize = 256 * 1024;
 
-const STALE: &str = "this form belongs to another login; open the page anew and send it from there";
+pub(super) const STALE: &str = "this form belongs to another login; open the page anew and send it from there";
 
 impl Handler {
     pub(in crate::server) async fn act<S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized>(
         &self,
         request: &Request<'_>,
         action: &str,
+        query: &http::Query,
         body: &mut Incoming<'_, S>,
     ) -> Reply {
         if request.facts.method != "POST" {
@@ -43,6 +44,9 @@ impl Handler {
             }
             Err(why) => return self.page_problem(request, &Viewer::nobody(), &why),
         };
+        if action == "upload" {
+            return self.upload_in_browser(request, query, &viewer, body).await;
+        }
         if !is_plain_form(request) {
             return Reply::error(Status(415), Kind::Other, "this address takes forms", false);
         }

@@ -183,3 +183,87 @@ proptest! {
         let _ = runtime.block_on(check(&format!("hello_pkg-1.0{extension}"), &bytes, &[]));
     }
 }
+
+const TOLD: &str = "Metadata-Version: 2.4\nName: Demo.Pkg\nVersion: 1.0\nSummary: A demo\n\
+    Home-page: https://example.org/\nAuthor: Ada\nAuthor-email: ada@example.org\nMaintainer: Bea\n\
+    License-Expression: MIT\nLicense-File: LICENSE\nLicense-File: NOTICE\nKeywords: one,two\n\
+    Platform: any\nClassifier: A :: B\nClassifier: C :: D\nRequires-Dist: left (>=1)\n\
+    Requires-Dist: right; extra == 'x'\nRequires-Python: >=3.9\nProvides-Extra: x\n\
+    Project-URL: Source, https://example.org/src\nDynamic: classifier\n\
+    Description-Content-Type: text/markdown\n\n# Demo\n\nIt shows.\n";
+
+/// What twine says of a file with [`TOLD`] in it.
+const TWINE: [(&str, &str); 28] = [
+    (":action", "file_upload"),
+    ("protocol_version", "1"),
+    ("filetype", "bdist_wheel"),
+    ("pyversion", "py3"),
+    ("comment", ""),
+    ("metadata_version", "2.4"),
+    ("name", "Demo.Pkg"),
+    ("version", "1.0"),
+    ("summary", "A demo"),
+    ("home_page", "https://example.org/"),
+    ("author", "Ada"),
+    ("author_email", "ada@example.org"),
+    ("maintainer", "Bea"),
+    ("license_expression", "MIT"),
+    ("license_file", "LICENSE"),
+    ("license_file", "NOTICE"),
+    ("keywords", "one,two"),
+    ("platform", "any"),
+    ("classifiers", "A :: B"),
+    ("classifiers", "C :: D"),
+    ("requires_dist", "left (>=1)"),
+    ("requires_dist", "right; extra == 'x'"),
+    ("requires_python", ">=3.9"),
+    ("provides_extra", "x"),
+    ("project_urls", "Source, https://example.org/src"),
+    ("dynamic", "classifier"),
+    ("description_content_type", "text/markdown"),
+    ("description", "# Demo\n\nIt shows.\n"),
+];
+
+#[tokio::test]
+async fn a_file_without_a_form_says_what_a_tool_would_have_said() {
+    let home = Home::new();
+    let wheel = zip_of(&[("demo_pkg-1.0.dist-info/METADATA", TOLD.as_bytes()), ("demo_pkg.py", b"")]);
+    let sdist = tar_gz(&[("demo_pkg-1.0/PKG-INFO", TOLD.as_bytes()), ("demo_pkg-1.0/pyproject.toml", b"")]);
+    for (name, bytes) in [("demo_pkg-1.0-py3-none-any.whl", wheel), ("demo_pkg-1.0.tar.gz", sdist)] {
+        let parts = TWINE.iter().map(|(key, value)| field(key, value)).chain([content(name, &bytes)]);
+        let told = check_file(home.multipart(&form(&parts.collect::<Vec<_>>())).await.unwrap()).await.unwrap();
+        let sent = home.multipart(&form(&[content(name, &bytes)])).await.unwrap();
+        let bare = check_bare_file(sent.content.unwrap()).await.unwrap();
+        assert_eq!((&bare.project, &bare.version, &bare.filename), (&told.project, &told.version, &told.filename));
+        assert_eq!((bare.sha256, bare.size, &bare.metadata), (told.sha256, told.size, &told.metadata));
+        assert_eq!((&bare.requires_python, &bare.defaults), (&told.requires_python, &told.defaults));
+        let (mut of_tool, of_file) = (told.versiondata, bare.versiondata);
+        // A form alone has it.
+        assert_eq!(of_tool.shift_remove("comment"), Some("".into()));
+        assert_eq!(of_file.keys().collect::<Vec<_>>(), of_tool.keys().collect::<Vec<_>>());
+        assert_eq!(of_file, of_tool);
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_a_form_must_say_what_it_is() {
+    let home = Home::new();
+    let wheel = zip_of(&[("demo_pkg-1.0.dist-info/METADATA", TOLD.as_bytes())]);
+    let silent = tar_gz(&[("demo_pkg-1.0/setup.py", b"")]);
+    for (name, bytes, words) in [
+        ("demo_pkg-1.0.tar.gz", &silent, "twine"),
+        ("demo_pkg-1.0-py2.7.egg", &wheel, "twine"),
+        ("other-1.0-py3-none-any.whl", &wheel, "does not match project name 'Demo.Pkg'"),
+        ("demo_pkg-2.0-py3-none-any.whl", &wheel, "does not contain version '1.0'"),
+        ("demo_pkg-1.0.whl", &wheel, "demo_pkg-1.0.whl"),
+        ("readme.txt", &wheel, "readme.txt"),
+        ("", &wheel, "not a valid archive name"),
+        ("demo_pkg-1.0-py3-none-any.whl", &silent, "not a zip"),
+        ("demo_pkg-1.0.tar.gz", &wheel, "demo_pkg-1.0.tar.gz"),
+    ] {
+        let sent = home.multipart(&form(&[content(name, bytes)])).await.unwrap();
+        let why = check_bare_file(sent.content.unwrap()).await.err().unwrap().to_string();
+        assert!(why.contains(words), "{name}: {why}");
+    }
+    assert_eq!(home.temp_files(), 0);
+}

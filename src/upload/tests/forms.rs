@@ -110,7 +110,7 @@ async fn refuses_what_is_no_such_form() {
         assert_eq!(refusal(home.send(b"", content_type, 1).await), Refusal::NotAForm, "{content_type}");
     }
     let two = form(&[content("a-1.zip", b"1"), content("a-1.zip", b"2")]);
-    assert_eq!(refusal(home.multipart(&two).await), Refusal::TwoContents);
+    assert_eq!(refusal(home.multipart(&two).await), Refusal::TwoContents { limit: 1 });
     let nameless = form(&[b"--8b0063f5ac9d1bbf\r\nContent-Type: text/plain\r\n\r\nx\r\n".to_vec()]);
     assert_eq!(refusal(home.multipart(&nameless).await), Refusal::NamelessPart);
     let latin =

@@ -1,12 +1,12 @@
 use super::release::{Yankable, promote, purge, refresh, yank};
 use super::{hidden, post};
 use crate::http::index_path;
-use crate::index::IndexEntry;
+use crate::index::{IndexEntry, Removal};
 use crate::names::{IndexName, ProjectName};
 use crate::store::FileRow;
-use crate::web::Asked;
 use crate::web::index::segment;
 use crate::web::releases::Release;
+use crate::web::{Asked, removal};
 use maud::{Markup, html};
 
 /// What the viewer may do with a release, on its page within an index.
@@ -20,17 +20,23 @@ pub fn for_release(asked: &Asked<'_>, entry: &IndexEntry, project: &ProjectName,
         forms.push(yank(asked, stage, project, &Yankable::Version(&staged.version), yanked, &back));
     }
     forms.push(promote(asked, &entry.name, project, &release.version));
+    for staged in release.stages.iter().filter(|staged| !staged.is_mirror) {
+        forms.push(removal(asked, staged.index, project, &Removal::Version(project, &staged.version)));
+    }
     section(&forms, "Manage this release")
 }
 
-/// What the viewer may do with a project, on its page within an index.
-pub fn for_project(asked: &Asked<'_>, entry: &IndexEntry, project: &ProjectName) -> Markup {
+/// What the viewer may do with a project, on its page within an index. `owned`: whether that has releases of its own.
+pub fn for_project(asked: &Asked<'_>, entry: &IndexEntry, project: &ProjectName, owned: bool) -> Markup {
     let back = format!("{}/{project}", index_path(&entry.name));
     let catalog = asked.index.catalog();
     let mirrors = entry.order.iter().filter_map(|name| catalog.index(name)).filter(|mirror| !mirror.is_stage());
     let mut forms: Vec<_> = mirrors.map(|mirror| purge(asked, mirror, project, &back)).collect();
     if !forms.is_empty() {
         forms.insert(0, refresh(asked, &entry.name, project, &back));
+    }
+    if owned {
+        forms.push(removal(asked, &entry.name, project, &Removal::Project(project)));
     }
     section(&forms, "Manage this project")
 }
@@ -41,7 +47,11 @@ pub fn for_file(asked: &Asked<'_>, row: &FileRow) -> Markup {
     let Some(stage) = catalog.index(&row.index) else { return html! {} };
     let back = format!("{}/{}/{}", index_path(&row.index), row.project, segment(&row.version));
     let file = Yankable::File(&row.filename, row.sha256.prefix());
-    yank(asked, stage, &row.project, &file, row.yanked.is_some(), &back)
+    let what = Removal::File(&row.filename, row.sha256.prefix());
+    html! {
+        (yank(asked, stage, &row.project, &file, row.yanked.is_some(), &back))
+        (removal(asked, &row.index, &row.project, &what))
+    }
 }
 
 /// The way to a file: a link, where anybody may follow it or the browser has to prove itself there anyway; within a
