@@ -27,7 +27,8 @@ pub use head::{Body, Field, HEAD_BYTES_MAX, HEAD_FIELDS_MAX, HeadError, HeadFact
 pub use hosts::{HostAnswer, HostEntryError, Hosts, Via};
 pub use range::{RangeAnswer, range};
 pub use route::{
-    FileWhat, IndexForm, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, index_path, route,
+    FileWhat, IndexForm, IndexRef, Query, Route, Routed, Spelling, TARGET_BYTES_MAX, authority, docs_path, index_path,
+    route,
 };
 pub use site::{CrossSite, FetchFacts, fetch_site, our_own_page};
 pub use way::way_back;

@@ -11,6 +11,7 @@ mod body;
 mod browse;
 mod catalog;
 mod described;
+mod docs;
 mod door;
 mod errors;
 mod files;
@@ -45,6 +46,7 @@ mod stage_list;
 pub mod stamps;
 mod states;
 mod status;
+mod tox;
 mod troubles;
 mod undo;
 mod uses;
@@ -56,6 +58,7 @@ pub use body::{FileBody, Piece, Shared};
 pub use browse::{CacheUse, Seen, SeenPart, StageProject, newest};
 pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use described::Described;
+pub use docs::{Docs, DocsMember, MEMBER_BYTES_MAX};
 pub use errors::IndexError;
 pub use files::{FileAnswer, FileAsk, FileFacts, KnownFile};
 pub use health::{Facts as UpstreamFacts, Failed, Health};
@@ -75,6 +78,7 @@ pub use render::RenderedPage;
 pub use search::{Hit, HitKind, HitWhy, ListStanding, ListState, SearchAnswer, SearchAsk};
 pub use sessions::{Person, SESSION_IDLE_SECONDS_MAX, SESSION_SECONDS_MAX};
 pub use status::{Level as Budget, MirrorStanding, Standing, Status, Transfer};
+pub use tox::ToxResult;
 pub use troubles::{Heard, Trouble};
 pub use undo::{UNDO_SECONDS, Undo};
 pub use uses::Uses;
@@ -187,6 +191,7 @@ struct House {
     backfilling: Arc<Semaphore>,
     /// Uploaded files that are read through at the same time, before they are served for the first time in a run.
     checking: Semaphore,
+    docs: docs::DocsRoom,
     stopping: AtomicBool,
     /// One clone for each task that fills a flight and keeps the books after it.
     tasks: Arc<()>,
@@ -257,6 +262,7 @@ impl Index {
             kitchen: Arc::new(Semaphore::new(KITCHEN_MAX)),
             backfilling: Arc::new(Semaphore::new(backfill::PAGES_MAX)),
             checking: Semaphore::new(CHECKS_MAX),
+            docs: docs::DocsRoom::default(),
             stopping: AtomicBool::new(false),
             tasks: Arc::new(()),
         });

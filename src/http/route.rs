@@ -304,6 +304,12 @@ pub fn index_path(name: &IndexName) -> String {
     format!("/{}/{}", encode(name.user()), encode(name.index()))
 }
 
+/// The path of documents, encoded; `path` is as [`Route::Docs`] has it.
+pub fn docs_path(index: &IndexName, name: &ProjectName, version: &str, path: &str) -> String {
+    let inside: Vec<_> = path.split('/').map(|segment| utf8_percent_encode(segment, SEGMENT).to_string()).collect();
+    format!("{}/{name}/{}/+doc/{}", index_path(index), utf8_percent_encode(version, SEGMENT), inside.join("/"))
+}
+
 fn legacy_json(raw: &str, version: Option<&str>) -> Option<Place> {
     let name = ProjectName::parse(raw).ok()?;
     if name.as_str() != raw {

@@ -45,6 +45,8 @@ pub enum IndexError {
     TooManyAttempts(u64),
     #[error("too many passwords are being checked; try again in a moment")]
     Busy,
+    #[error("too many documents are being read; try again in a moment")]
+    Crowded,
     #[error("the password cannot be hashed: {0}")]
     Auth(Arc<AuthError>),
     /// A file of ours is not what it was when it came.

@@ -28,7 +28,7 @@ pub enum WheelError {
 ///
 /// The member must be in the one top-level `.dist-info` directory; nothing is unpacked to disk and nothing run.
 pub fn metadata(archive: impl Read + Seek) -> Result<Vec<u8>, WheelError> {
-    let mut archive = zip::ZipArchive::new(Frugal { archive, left: READ_BYTES_MAX }).map_err(from_zip)?;
+    let mut archive = zip::ZipArchive::new(Frugal::new(archive, READ_BYTES_MAX)).map_err(from_zip)?;
     if archive.len() > MEMBERS_MAX {
         return Err(WheelError::NotAWheel);
     }
@@ -62,16 +62,22 @@ pub fn ends_like_one(end: &[u8]) -> bool {
 }
 
 /// Reads so much and no more.
-struct Frugal<R> {
+pub(super) struct Frugal<R> {
     archive: R,
     left: u64,
+}
+
+impl<R> Frugal<R> {
+    pub(super) fn new(archive: R, left: u64) -> Self {
+        Self { archive, left }
+    }
 }
 
 impl<R: Read> Read for Frugal<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if want == 0 && !buffer.is_empty() {
-            return Err(io::Error::other("more would have to be read than a wheel is worth"));
+            return Err(io::Error::other("more would have to be read than an archive is worth"));
         }
         let count = self.archive.read(buffer.get_mut(..want).unwrap_or_default())?;
         self.left = self.left.saturating_sub(count as u64);

@@ -6,6 +6,7 @@ use super::places::Places;
 use super::reply::{Reply, Status};
 use super::send::Cut;
 use super::statuses;
+use super::web::DocsPlace;
 use crate::clock::Clock;
 use crate::http::{self, CrossSite, Field, HeadFacts, HostAnswer, Hosts, IndexRef, Query, Route, Routed, Via};
 use crate::index::{FileKey, Index, Place};
@@ -228,6 +229,9 @@ impl Handler {
             }
             Route::Search if reads && Self::wants_found_as_json(request, query) => self.search(request, query).await,
             Route::Search if request.facts.method == "POST" => self.want_whole_list(request, query).await,
+            Route::Docs { index, name, version, path } if reads => {
+                self.docs(request, DocsPlace { index, name, version, path }).await
+            }
             route if reads && Self::is_for_page(request, &route) => self.page_for_people(request, route, query).await,
             Route::Do(action) => self.act(request, &action, query, body).await,
             Route::Login if request.facts.method == "POST" && is_plain_form(request) => {

@@ -109,7 +109,7 @@ fn status(error: &IndexError) -> (Status, Loud) {
         IndexError::Conflict(_) => (Status(409), Loud::No),
         IndexError::Deleted(_) => (Status(410), Loud::No),
         IndexError::TooManyAttempts(_) => (Status(429), Loud::Warning),
-        IndexError::Busy => (Status(503), Loud::Warning),
+        IndexError::Busy | IndexError::Crowded => (Status(503), Loud::Warning),
         IndexError::Push(_) => (Status(502), Loud::Upstream),
         IndexError::Damaged(_) | IndexError::Auth(_) => (Status(500), Loud::Error),
         IndexError::Offline(_) => (Status(504), Loud::No),

@@ -1,7 +1,10 @@
 mod actions;
+mod docs;
 mod search;
 mod session;
 mod uploads;
+
+pub(super) use docs::DocsPlace;
 
 use super::handler::{Handler, Request};
 use super::reply::{Reply, Status};
@@ -125,6 +128,7 @@ async fn page(asked: &Asked<'_>, route: Route, query: &Query) -> Result<Page, In
         Route::ProjectInfo { index, name, .. } => web::project(asked, &index, &name, query).await,
         Route::VersionInfo { index, name, version, .. } => web::version(asked, &index, &name, &version, query).await,
         Route::Search => web::search(asked, query).await,
+        Route::ToxResults { index, name, version } => web::toxresults(asked, &index, &name, &version, query).await,
         Route::Account => web::account(asked).await,
         Route::NewIndex(user) => web::new_index(asked, &user, query.field("type").as_deref()).await,
         Route::IndexForm { index, form: IndexForm::Settings } => web::index_settings(asked, &index).await,

@@ -2,11 +2,13 @@
 
 mod account;
 mod browse;
+mod docs;
 mod forgery;
 mod indexes;
 mod releases;
 mod removing;
 mod sessions;
+mod tox;
 mod uploads;
 
 use crate::private::Auth;

@@ -47,8 +47,10 @@ impl Reader {
             return self.explicit(lines, at, depth, blocks);
         }
         if let Some(address) = line.strip_prefix("__ ") {
-            self.known.add_nameless(target_of(address));
-            return at + 1;
+            let end = indented_end(lines, at + 1).min(paragraph_end(lines, at));
+            let further = lines.get(at + 1..end).unwrap_or_default().concat();
+            self.known.add_nameless(target_of(&format!("{address} {further}")));
+            return end;
         }
         if line == "|" || line.starts_with("| ") {
             return self.line_block(lines, at, blocks);
@@ -120,7 +122,7 @@ impl Reader {
             self.titles.len() - 1
         });
         let id = id_of(text);
-        self.known.add_target(text, Target::Here(id.clone()));
+        self.known.add_title(text, &id);
         Block::Title { level: level + 1, text: text.to_owned(), id }
     }
 

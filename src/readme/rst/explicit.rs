@@ -1,4 +1,4 @@
-use super::body::target_of;
+use super::body::{paragraph_end, target_of};
 use super::directives::Directive;
 use super::images;
 use super::known::{Footnote, Substitute, Target, id_of};
@@ -14,7 +14,10 @@ impl Reader {
         if text.is_empty() && lines.get(at + 1).is_none_or(|next| is_blank(next)) {
             return at + 1;
         }
-        let end = indented_end(lines, at + 1);
+        let mut end = indented_end(lines, at + 1);
+        if text.starts_with('_') {
+            end = end.min(paragraph_end(lines, at));
+        }
         let mut block = vec![text];
         block.extend(dedented(lines.get(at + 1..end).unwrap_or_default()));
         if let Some(target) = text.strip_prefix('_') {
@@ -45,7 +48,7 @@ impl Reader {
             }
         };
         let mut address = first.trim().to_owned();
-        for line in block.iter().skip(1).take_while(|line| !is_blank(line)) {
+        for line in block.iter().skip(1) {
             address.push(' ');
             address.push_str(line);
         }

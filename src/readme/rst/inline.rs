@@ -126,7 +126,15 @@ impl Writer {
 
     fn role(&mut self, role: &str, inside: &str) {
         let base = self.known.base_of_role(role).to_owned();
-        push_role(&mut self.out, &base, inside);
+        match (base.as_str(), inside.trim().parse::<u32>().ok()) {
+            ("pep" | "pep-reference", Some(pep)) => {
+                self.link(Some(&format!("https://peps.python.org/pep-{pep:04}/")), &format!("PEP {pep}"));
+            }
+            ("rfc" | "rfc-reference", Some(rfc)) => {
+                self.link(Some(&format!("https://www.rfc-editor.org/rfc/rfc{rfc}")), &format!("RFC {rfc}"));
+            }
+            _ => push_role(&mut self.out, &base, inside),
+        }
     }
 
     /// A phrase that leads somewhere: `text <address>`, a name, or the next place without one.

@@ -12,6 +12,8 @@ const SUBSTITUTE_BYTES_MAX: usize = 2_000;
 #[derive(Default)]
 pub struct Known {
     targets: HashMap<String, Target>,
+    /// Titles are names too, where nothing else has the name.
+    titles: HashMap<String, Target>,
     /// Places without a name, in their order.
     nameless: Vec<Target>,
     substitutes: HashMap<String, Substitute>,
@@ -52,6 +54,10 @@ impl Known {
         self.targets.entry(normal(name)).or_insert(target);
     }
 
+    pub fn add_title(&mut self, title: &str, id: &str) {
+        self.titles.entry(normal(title)).or_insert_with(|| Target::Here(id.to_owned()));
+    }
+
     pub fn replace_target(&mut self, name: &str, target: Target) {
         self.targets.insert(normal(name), target);
     }
@@ -81,11 +87,16 @@ impl Known {
 
     /// Where a name leads: an address, or `#` and a place here.
     pub fn href(&self, name: &str) -> Option<String> {
-        self.follow(self.targets.get(&normal(name))?)
+        self.follow(self.target(name)?)
     }
 
     pub fn nameless_href(&self, at: usize) -> Option<String> {
         self.follow(self.nameless.get(at)?)
+    }
+
+    fn target(&self, name: &str) -> Option<&Target> {
+        let name = normal(name);
+        self.targets.get(&name).or_else(|| self.titles.get(&name))
     }
 
     fn follow(&self, target: &Target) -> Option<String> {
@@ -94,7 +105,7 @@ impl Known {
             match target {
                 Target::Address(address) => return Some(address.clone()),
                 Target::Here(id) => return Some(format!("#{id}")),
-                Target::Name(name) => target = self.targets.get(&normal(name))?,
+                Target::Name(name) => target = self.target(name)?,
             }
         }
         None

@@ -69,7 +69,9 @@ impl Writer {
                 Some((term, class)) => {
                     writer.inline(term);
                     writer.out.push_str(" : ");
-                    writer.element("em", class);
+                    writer.out.push_str("<em>");
+                    writer.inline(class);
+                    writer.out.push_str("</em>");
                 }
                 None => writer.inline(term),
             }),

@@ -43,6 +43,11 @@ fn references_lead_to_their_targets() {
     );
     shows("see https://example.org/.", &format!("<p>see {}.</p>", link("https://example.org/")));
     shows("me@example.org", "<p><a href=\"mailto:me@example.org\">me@example.org</a></p>");
+    shows(
+        "a\n=\n\na_\n\n.. _a:\n   https://example.org/\n\n  b",
+        &format!("<h3 id=\"~a\">a</h3><p>{}</p><blockquote><p>b</p></blockquote>", link("a")),
+    );
+    shows(":pep:`8`", "<p><a href=\"https://peps.python.org/pep-0008/\">PEP 8</a></p>");
     shows("Some text_ here\n\n.. _x: y_\n.. _y: x_\n\nx_", "<p>Some text_ here</p><p>x_</p>");
     shows(
         "A\n=\n\nsee `A`_\n\n.. _there:\n\nto there_",
