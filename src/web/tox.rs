@@ -293,7 +293,8 @@ mod tests {
     use serde_json::json;
 
     fn environments(result: &Value) -> Vec<Environment> {
-        match Said::read(result.to_string().as_bytes(), &mut OUTPUTS_BYTES_MAX.clone()) {
+        let mut room = OUTPUTS_BYTES_MAX;
+        match Said::read(result.to_string().as_bytes(), &mut room) {
             Said::Environments { environments, .. } => environments,
             Said::Not(why) => panic!("{why}"),
         }

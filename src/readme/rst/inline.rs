@@ -9,6 +9,12 @@ use crate::readme::{HTML_BYTES_MAX, push_escaped};
 const SUBSTITUTES_DEPTH_MAX: usize = 4;
 const SUBSTITUTES_MAX: usize = 5_000;
 
+/// Longest name of a substitution, in bytes: so far its end is looked for, at each beginning anew.
+const NAME_BYTES_MAX: usize = 200;
+
+/// Most references to footnotes; each is looked for among all of them.
+const FOOTNOTE_REFERENCES_MAX: usize = 2_000;
+
 /// Longest name of a role, in bytes.
 const ROLE_BYTES_MAX: usize = 60;
 
@@ -19,7 +25,6 @@ struct Missing {
     strong: bool,
     emphasis: bool,
     quote: bool,
-    bar: bool,
 }
 
 impl Writer {
@@ -63,7 +68,7 @@ impl Writer {
                 .filter(|_| begins(before, second))
                 .and_then(|role| self.quoted(text, at, role.len() + 2, role, missing)),
             '_' if rest.starts_with("_`") && begins(before, rest.chars().nth(2)) => self.place(text, at, missing),
-            '|' if is_apart => self.substitute(text, at, depth, missing),
+            '|' if is_apart => self.substitute(rest, depth),
             '[' if is_apart => self.footnote_reference(rest),
             _ if first.is_alphanumeric() && before.is_none_or(|before| !before.is_alphanumeric()) => {
                 Some(self.word(rest, before))
@@ -179,15 +184,16 @@ impl Writer {
         Some(end + 1 - at)
     }
 
-    fn substitute(&mut self, text: &str, at: usize, depth: usize, missing: &mut Missing) -> Option<usize> {
-        let end = end_of(text, at + 1, "|", true, &mut missing.bar)?;
-        let name = text.get(at + 1..end)?;
+    fn substitute(&mut self, rest: &str, depth: usize) -> Option<usize> {
+        let near = rest.get(..rest.floor_char_boundary(NAME_BYTES_MAX))?;
+        let end = end_of(near, 1, "|", true, &mut false)?;
+        let name = rest.get(1..end)?;
         let substitute = self.known.substitute(name)?.clone();
         if depth >= SUBSTITUTES_DEPTH_MAX || self.substituted >= SUBSTITUTES_MAX {
             return None;
         }
         self.substituted += 1;
-        let after = text.get(end + 1..)?;
+        let after = rest.get(end + 1..)?;
         let underscores = ["__", "_"].into_iter().find(|mark| after.starts_with(mark)).unwrap_or_default();
         let href = match underscores {
             "__" => {
@@ -203,7 +209,7 @@ impl Writer {
             Substitute::Image(image) => self.image(&image),
         }
         self.close_link(href.as_deref());
-        Some(end + 1 + underscores.len() - at)
+        Some(end + 1 + underscores.len())
     }
 
     /// `[1]_`, `[#]_`, `[#name]_`, `[*]_`, `[CIT2002]_`
@@ -212,6 +218,10 @@ impl Writer {
         let end = head.find("]_")?;
         let label = rest.get(1..end)?;
         if label.is_empty() || label.contains(char::is_whitespace) || !is_edge(rest.get(end + 2..)?.chars().next()) {
+            return None;
+        }
+        self.noted += 1;
+        if self.noted > FOOTNOTE_REFERENCES_MAX {
             return None;
         }
         let nth = match label {

@@ -70,10 +70,11 @@ pub fn address(text: &str) -> Option<&str> {
     let stops = |char: char| char.is_whitespace() || "<>\"`|\\".contains(char);
     let end = text.find(stops).unwrap_or(text.len());
     let mut found = text.get(..end)?;
+    let opens = found.contains('(');
     loop {
         let last = found.chars().next_back()?;
         // A bracket belongs to it when its other half does.
-        let is_last = ".,:;!?'*_]}".contains(last) || (last == ')' && !found.contains('('));
+        let is_last = ".,:;!?'*_]}".contains(last) || (last == ')' && !opens);
         match is_last {
             true => found = found.strip_suffix(last)?,
             false => break,

@@ -3,7 +3,8 @@ use super::{Block, Cell, Image, Table};
 use crate::readme::{HTML_BYTES_MAX, escaped, push_escaped};
 
 pub fn write(blocks: &[Block], known: Known) -> String {
-    let mut writer = Writer { known, out: String::new(), nameless: 0, unnamed_notes: 0, stars: 0, substituted: 0 };
+    let mut writer =
+        Writer { known, out: String::new(), nameless: 0, noted: 0, unnamed_notes: 0, stars: 0, substituted: 0 };
     writer.blocks(blocks);
     writer.out
 }
@@ -11,8 +12,10 @@ pub fn write(blocks: &[Block], known: Known) -> String {
 pub struct Writer {
     pub known: Known,
     pub out: String,
-    /// How many references without a name there were, to numbers, and to stars; how many names were replaced.
+    /// How many references without a name there were, to footnotes, to numbers, and to stars; how many names were
+    /// replaced.
     pub nameless: usize,
+    pub noted: usize,
     pub unnamed_notes: usize,
     pub stars: usize,
     pub substituted: usize,
