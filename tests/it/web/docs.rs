@@ -104,7 +104,9 @@ async fn links_find_their_slash_and_versions_their_documents() {
         assert_eq!(house.get(&format!("/alice/dev/{path}")).await.status, 404, "{path}");
     }
     // The first index of the order counts.
-    release(&house, "bob/top", "other", "1.0").await;
+    let wheel = crate::support::wheel("demo", "1.0", 10, 1);
+    let released = crate::private::upload(&house, "bob/top", BOB, "demo", "1.0", &wheel).await;
+    assert_eq!(released.status, 200, "{}", released.text());
     let own = upload(&house, "bob/top", BOB, "1.0", &[("index.html", b"bob's")]).await;
     assert_eq!(own.status, 200, "{}", own.text());
     assert_eq!(house.get("/bob/top/demo/1.0/+doc/").await.text(), "bob's");
