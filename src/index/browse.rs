@@ -92,6 +92,16 @@ impl Index {
         Ok(self.0.store.cached_projects(mirror, part, order, range).await?)
     }
 
+    /// Does the work for a page, on about `size` bytes, off the workers that answer requests: a long description takes
+    /// tens of milliseconds to render.
+    pub async fn apart<T: Send + 'static>(
+        &self,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, IndexError> {
+        self.0.blocking(size, work).await
+    }
+
     /// How a file of the cache was used; none of one that is not in it.
     pub async fn cache_use(&self, digest: &Sha256) -> Result<Option<CacheUse>, IndexError> {
         let found = self.0.store.blob_use(digest).await?;

@@ -168,7 +168,7 @@ impl<'r, 'a> Shown<'r, 'a> {
         Ok(html! {
             section aria-labelledby="description" {
                 h2 #description { "Description" }
-                (self.readme())
+                (self.readme(asked).await?)
             }
             section aria-labelledby="files" {
                 h2 #files { "Files of " (self.release.version) }
@@ -182,16 +182,15 @@ impl<'r, 'a> Shown<'r, 'a> {
         })
     }
 
-    fn readme(&self) -> Markup {
+    async fn readme(&self, asked: &Asked<'_>) -> Result<Markup, IndexError> {
         let text = |key: &str| self.metadata.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
-        match (text("description").filter(|text| *text != "UNKNOWN"), self.silent) {
-            (Some(description), _) => {
-                let markup = crate::readme::Markup::of(text("description_content_type"), description);
-                html! { div .readme { (PreEscaped(crate::readme::render(description, markup))) } }
-            }
-            (None, Some(why)) => html! { p .soft { (why) } },
-            (None, None) => html! { p .soft { "This release has no description." } },
-        }
+        let Some(description) = text("description").filter(|text| *text != "UNKNOWN") else {
+            return Ok(html! { p .soft { (self.silent.unwrap_or("This release has no description.")) } });
+        };
+        let markup = crate::readme::Markup::of(text("description_content_type"), description);
+        let (size, description) = (description.len(), description.to_owned());
+        let readme = asked.index.apart(size, move || crate::readme::render(&description, markup)).await?;
+        Ok(html! { div .readme { (PreEscaped(readme)) } })
     }
 
     fn aside(&self, index: &IndexName, name: &ProjectName) -> Markup {
