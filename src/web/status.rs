@@ -35,13 +35,17 @@ pub fn status(asked: &Asked<'_>, doorway: &Doorway) -> Page {
         Some((_, (text, kind))) => html! { span id=(id) class={ "badge " (kind) } { (text) } },
         None => html! {},
     };
+    let trouble_heads: &[&str] = match &status.sentences {
+        Some(_) => &["What", "Kind", "Times", "Last"],
+        None => &["Kind", "Times", "Last"],
+    };
     let body = html! {
         div data-events="/+status/events" {
             h1 { "Status" }
             p .lead { (live("live-headline")) }
             div .actions {
                 button #live-pause type="button" hidden { "Pause" }
-                span .small.soft { "As of " span #live-now { (texts_now(&status)) } ". Version " (env!("CARGO_PKG_VERSION")) ", serving since " (time(asked, status.began)) "." }
+                span .small.soft { "As of " span #live-now { (texts_now(&status)) } ". Version " (env!("CARGO_PKG_VERSION")) ", started " (time(asked, status.began)) "." }
             }
             h2 { "The last 24 hours" }
             dl .figures {
@@ -71,7 +75,8 @@ pub fn status(asked: &Asked<'_>, doorway: &Doorway) -> Page {
                 &mirrors(&status), "There is no mirror that you may read."))
             @if status.mirrors_unnamed > 0 { p .small.soft { "And " (status.mirrors_unnamed) " more." } }
             h2 { "What went wrong" }
-            (troubles(asked, &status))
+            (table("troubles", "What went wrong since this server was started", trouble_heads, &troubles(&status),
+                "Nothing since this server was started."))
             p .small.soft {
                 "For programs: " a href="/+metrics" { "metrics for Prometheus" }
                 ", and this page as JSON for who asks for " code { "application/json" } "."
@@ -89,7 +94,7 @@ pub fn status_event(status: &Status, doorway: &Doorway) -> String {
     json!({
         "texts": texts,
         "levels": { "memory": fraction(status.memory), "disk": fraction(status.disk) },
-        "rows": { "transfers": transfers(status), "mirrors": mirrors(status) },
+        "rows": { "transfers": transfers(status), "mirrors": mirrors(status), "troubles": troubles(status) },
     })
     .to_string()
 }
@@ -138,11 +143,12 @@ fn headline(status: &Status) -> Cell {
     }
 }
 
-fn pictures(status: &Status) -> [Picture<'static>; 5] {
+fn pictures(status: &Status) -> [Picture<'static>; 6] {
     let parts = day_parts(&status.day, status.now, COLUMNS);
     let values = |of: &dyn Fn(&SampleRow) -> u64| parts.iter().map(|part| part.as_ref().map(of)).collect::<Vec<_>>();
     let count = |counts: &'static [Count]| values(&|part| counts.iter().map(|of| part.count(*of)).sum());
     let height = |of: Height| values(&|part| part.height(of));
+    let ratios = parts.iter().map(|part| Some((hit_ratio(part.as_ref()?)? * 1_000.0).round() as u64)).collect();
     let day = day_sum(&status.day);
     let one = |name, class, values| Series { name, class, values };
     let answers = [Count::Memory, Count::Disk, Count::Stale, Count::Flight, Count::Miss];
@@ -159,6 +165,14 @@ fn pictures(status: &Status) -> [Picture<'static>; 5] {
             ],
             top: None,
             shown: number,
+        },
+        Picture {
+            id: "hits",
+            title: "Answered from the cache",
+            summary: format!("{} of the answers over the day.", ratio(&day)),
+            series: vec![one("from the cache", "good", ratios)],
+            top: Some(1_000),
+            shown: |thousandths| format!("{} %", thousandths / 10),
         },
         Picture {
             id: "bytes",
@@ -325,33 +339,23 @@ fn mirrors(status: &Status) -> Vec<Vec<Cell>> {
     status.mirrors.iter().map(row).collect()
 }
 
-fn troubles(asked: &Asked<'_>, status: &Status) -> Markup {
-    let heard = |times: u64, last: u64| html! { td .number { (number(times)) } td { (time(asked, last)) } };
-    html! {
-        @if status.troubles.is_empty() {
-            p { "Nothing since this server was started." }
-        } @else {
-            p .small.soft { "Since this server was started; its log says more." }
-            div .wide tabindex="0" role="region" aria-label="What went wrong" {
-                @match &status.sentences {
-                    Some(sentences) => table {
-                        thead { tr { th scope="col" { "What" } th .number scope="col" { "Times" } th scope="col" { "Last" } } }
-                        tbody {
-                            @for Heard { what: Trouble { class, sentence, .. }, times, last } in sentences {
-                                tr { th scope="row" { (sentence) " " (badge("quiet", &class.replace('_', " "))) } (heard(*times, *last)) }
-                            }
-                        }
-                    },
-                    None => table {
-                        thead { tr { th scope="col" { "Kind" } th .number scope="col" { "Times" } th scope="col" { "Last" } } }
-                        tbody {
-                            @for Heard { what, times, last } in &status.troubles {
-                                tr { th scope="row" { (what.replace('_', " ")) } (heard(*times, *last)) }
-                            }
-                        }
-                    },
-                }
-            }
+/// What went wrong: its sentences for who may read them, else its kinds.
+fn troubles(status: &Status) -> Vec<Vec<Cell>> {
+    let heard = |times: u64, last: u64| [(number(times), ""), (ago(status.now, last), "")];
+    let words = |class: &str| class.replace('_', " ");
+    match &status.sentences {
+        Some(sentences) => {
+            let row = |Heard { what, times, last }: &Heard<Trouble>| {
+                let what = [(what.sentence.clone(), ""), (words(what.class), "")];
+                [&what[..], &heard(*times, *last)[..]].concat()
+            };
+            sentences.iter().map(row).collect()
+        }
+        None => {
+            let row = |Heard { what, times, last }: &Heard<&str>| {
+                [&[(words(what), "")][..], &heard(*times, *last)[..]].concat()
+            };
+            status.troubles.iter().map(row).collect()
         }
     }
 }

@@ -105,6 +105,7 @@ def through_caddy(tools, binary, example):
 
     hosts(caddy)
     cut(caddy, upstream)
+    events(caddy)
 
     # Caddy's first check comes with its start; curl's own requests do not count.
     asked = [line for line in server.whole_log().splitlines() if "/+health" in line and "Go-http-client" in line]
@@ -135,6 +136,15 @@ def hosts(caddy):
                      "-H", "X-Forwarded-Host: evil.example")
     require(ran.code == 0 and "evil" not in ran.text and "alpha-1.1" in ran.text, "a header is in the page: " + ran.told())
     passed("behind Caddy the name of --public-url is served, a foreign one is answered 421, headers leave no trace")
+
+
+def events(caddy):
+    # curl: 28 is its own patience, which ends what has no end.
+    for form in ("--http1.1", "--http2"):
+        ran = caddy.curl(NAME, "/+status/events", form, "-N", "-i", "--max-time", "4")
+        require(ran.code == 28 and "text/event-stream" in ran.text, "the status's events: " + ran.told())
+        require(ran.text.count("data: {") + ran.text.count("\n:\n") >= 2, "they do not come while they happen:\n" + ran.text)
+    passed("the events of the status come through Caddy while they happen, by HTTP/1.1 and HTTP/2")
 
 
 def cut(caddy, upstream):

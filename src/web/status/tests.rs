@@ -79,6 +79,7 @@ fn an_event_says_what_the_page_says() {
     );
     assert_eq!(event["rows"]["mirrors"][0][1], json!(["failing for 10 min", "bad"]));
     assert_eq!(event["rows"]["mirrors"][0][3][0], "1 minute ago (status 5xx)");
+    assert_eq!(event["rows"]["troubles"][0], json!([["timeout", ""], ["4", ""], ["5 s ago", ""]]));
     assert_eq!(event["texts"]["live-unnamed"][0], "And 4 that are not named here.");
 }
 
