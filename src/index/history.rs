@@ -210,7 +210,11 @@ mod tests {
     fn what_is_written_is_what_happened() {
         let mut history = History::default();
         history.look(NOW + 30, counters(2), [1; 4]);
-        assert_eq!(history.take_unwritten(false), [], "a server that is asked for its health does not write all the time");
+        assert_eq!(
+            history.take_unwritten(false),
+            [],
+            "a server that is asked for its health does not write all the time"
+        );
         let first = history.take_unwritten(true);
         assert_eq!(requests(&first), [(NOW, 2)]);
         history.look(NOW + 60, counters(3), [1; 4]);
