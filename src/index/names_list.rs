@@ -29,7 +29,7 @@ pub struct Names {
     searched: AtomicU64,
     held: AtomicBool,
     /// Searches that run at once: each may keep a core busy for some milliseconds.
-    turns: Arc<Semaphore>,
+    pub(super) turns: Semaphore,
 }
 
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl Names {
             mirrors: Mutex::default(),
             searched: AtomicU64::new(0),
             held: AtomicBool::new(false),
-            turns: Arc::new(Semaphore::new(SEARCHES_MAX)),
+            turns: Semaphore::new(SEARCHES_MAX),
         }
     }
 
@@ -232,7 +232,6 @@ impl House {
         self.note_use(Some(&self.uses_of(&row.sha256)));
         self.names.searched.store(self.clock.ticks(), Ordering::Relaxed);
         self.names.held.store(true, Ordering::Relaxed);
-        let _turn = self.names.turns.acquire().await.map_err(|_| IndexError::Lost)?;
         let (house, digest, query) = (Arc::clone(self), row.sha256, query.clone());
         let searched = tokio::task::spawn_blocking(move || {
             let directory = house.directory(&digest, &file)?;

@@ -129,6 +129,7 @@ impl House {
     async fn search(self: &Arc<Self>, subject: &Subject, ask: &SearchAsk) -> Result<SearchAnswer, IndexError> {
         let query = Query::parse(&ask.text).map_err(|why| IndexError::Invalid(why.to_string()))?;
         let view = self.view(subject, ask.index.as_ref())?;
+        let _turn = self.names.turns.acquire().await.map_err(|_| IndexError::Lost)?;
         let mut answer = SearchAnswer::default();
         let mut hits: HashMap<(IndexName, ProjectName), Hit> = HashMap::new();
         if let Some(query) = &query {
@@ -214,7 +215,8 @@ impl House {
         let private: Vec<_> = hits.iter().filter(|hit| hit.kind == HitKind::Private).collect();
         let private: Vec<_> = private.into_iter().map(|hit| (&hit.index, &hit.project)).collect();
         let released: HashSet<_> = self.private.released(&private).await?.into_iter().collect();
-        let orders = view.orders();
+        let owning: HashSet<&IndexName> = owners.values().flatten().collect();
+        let orders = view.orders(&owning);
         let good = |hit: &Hit| match hit.kind {
             HitKind::Private => released.contains(&(hit.project.clone(), hit.index.clone())),
             HitKind::Cached if self.is_absent(&hit.index, &hit.project) => false,
@@ -234,19 +236,13 @@ impl House {
 }
 
 /// The order of an index through which hits are seen.
-struct Order<'a> {
-    order: Vec<(IndexName, &'a IndexSettings)>,
-    /// Some index of it keeps names from mirrors.
-    reserves: bool,
-}
+struct Order<'a>(Vec<(IndexName, &'a IndexSettings)>);
 
 impl Order<'_> {
+    /// Whether a mirror's hit may be shown; of a mirror that is not in this order nothing is said here.
     fn lets_through(&self, hit: &Hit, owners: &[IndexName]) -> bool {
-        let here = |index: &IndexName| self.order.iter().any(|(name, _)| name == index);
-        if !here(&hit.index) || !self.reserves && !owners.iter().any(here) {
-            return true;
-        }
-        rules::sources(&self.order, &hit.project, |stage| owners.contains(stage)).mirrors.contains(&hit.index)
+        let here = self.0.iter().any(|(name, _)| *name == hit.index);
+        !here || rules::sources(&self.0, &hit.project, |stage| owners.contains(stage)).mirrors.contains(&hit.index)
     }
 }
 
@@ -259,20 +255,20 @@ impl View {
     }
 
     /// The orders that a mirror's hit must pass. Through one index it is that index's alone; who looks through all is
-    /// shown no mirror's project under a name that one of them keeps from mirrors.
-    fn orders(&self) -> Vec<Order<'_>> {
-        let of = |entry: &Arc<IndexEntry>| {
-            let order = self.catalog.order(entry);
-            let reserves = order.iter().any(|(_, settings)| match settings {
-                IndexSettings::Mirror(mirror) => !mirror.reserved.is_empty(),
-                IndexSettings::Stage(stage) => !stage.reserved.is_empty(),
-            });
-            Order { order, reserves }
+    /// shown no mirror's project under a name that one of them keeps from mirrors. `owning` are the indexes that own a
+    /// name of the hits: an order without one of them and without a reserved name has nothing to say.
+    fn orders(&self, owning: &HashSet<&IndexName>) -> Vec<Order<'_>> {
+        let reserves = |entry: &IndexEntry| match &entry.settings {
+            IndexSettings::Mirror(mirror) => !mirror.reserved.is_empty(),
+            IndexSettings::Stage(stage) => !stage.reserved.is_empty(),
         };
-        match &self.through {
-            Some(entry) => vec![of(entry)],
-            None => self.indexes.iter().map(of).collect(),
-        }
+        let matters = |name: &IndexName| owning.contains(name) || self.catalog.index(name).is_some_and(|e| reserves(e));
+        let entries = match &self.through {
+            Some(entry) => std::slice::from_ref(entry),
+            None => &self.indexes,
+        };
+        let entries = entries.iter().filter(|entry| entry.order.iter().any(matters));
+        entries.map(|entry| Order(self.catalog.order(entry))).collect()
     }
 
     fn known(&self, row: KnownRow, why: HitWhy) -> Hit {
