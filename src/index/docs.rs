@@ -228,8 +228,11 @@ mod tests {
         writer.finish().unwrap().into_inner()
     }
 
-    /// What a path leads to: the member's name and bytes, `/` for a directory, nothing.
-    fn at(zip: &[u8], path: &str) -> Result<Option<(String, Option<Vec<u8>>)>, &'static str> {
+    /// A member's name and its bytes, where they can be unpacked.
+    type Led = (String, Option<Vec<u8>>);
+
+    /// What a path leads to: a member, `/` for a directory, nothing.
+    fn at(zip: &[u8], path: &str) -> Result<Option<Led>, &'static str> {
         Ok(match find(Cursor::new(zip), path)? {
             Found::Nothing => None,
             Found::Directory => Some(("/".to_owned(), None)),
