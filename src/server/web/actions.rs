@@ -33,7 +33,7 @@ impl Handler {
             return reply.line("Allow", "POST");
         }
         // In this order: who made the browser send it, who has the browser, and only then what it says.
-        if !self.from_our_page(request) {
+        if !self.is_from_our_page(request) {
             return self.refused(request, FOREIGN);
         }
         let viewer = match self.by_cookie(request).await {

@@ -65,7 +65,7 @@ impl Handler {
             Ok(sent) => sent,
             Err(why) => return crate::server::api::body_failed(&why),
         };
-        if !self.from_our_page(request) {
+        if !self.is_from_our_page(request) {
             // devpi's JSON under curl's own media type; what it gets is no session.
             if sent.first() == Some(&b'{') {
                 return self.log_in_by_json(request, &sent).await;
@@ -113,7 +113,7 @@ impl Handler {
     }
 
     /// Whether a browser sends this from a page of ours.
-    pub(super) fn from_our_page(&self, request: &Request<'_>) -> bool {
+    pub(super) fn is_from_our_page(&self, request: &Request<'_>) -> bool {
         http::our_own_page(request.facts.fetch_facts(), &self.outside(request))
     }
 
