@@ -1,6 +1,6 @@
 """The pages for people in a real Chromium, over a data directory that looks like one in use."""
 
-from pages import inject, look, reading, sessions
+from pages import inject, look, managing, reading, sessions
 from pages.browser import Browser
 from pages.seed import Seeded
 
@@ -13,6 +13,7 @@ def pages(tools, binary):
             look.look(browser, seeded, look.LOOKS)
             reading.reading(browser, seeded)
             sessions.sessions(browser, seeded)
+            managing.managing(browser, seeded, tools)
             inject.inject(browser, seeded)
         finally:
             seeded.close()

@@ -5,9 +5,13 @@ In: a browser, a seeded server. Out: passed checks.
 
 from dataclasses import dataclass, field
 
+from devpi_server import ROOT_PASSWORD
 from pages.browser import DESKTOP, PHONE
 from pages.seed import OTHER, OTHER_PASSWORD, PASSWORD, USER
 from processes import passed, require
+
+
+PASSWORDS = {USER: PASSWORD, OTHER: OTHER_PASSWORD, "root": ROOT_PASSWORD}
 
 
 @dataclass
@@ -51,6 +55,17 @@ LOOKS = [
     Look("/lab/closed", ["403"], status=403, user="team", unsaid=["unseen-by-others"]),
     Look("/nobody/nothing/", ["404"], status=404),
     Look("/+login", ["Password"]),
+    Look("/+search", ["Type a part of a name", "What is searched"]),
+    Look("/+search?q=harbor", ["harbor", "Moors long-running jobs", "private"]),
+    Look("/+search?q=ketle", ["kettle", "similar"]),
+    Look("/+search?q=unseen", unsaid=["unseen-by-others"]),
+    Look("/+search?q=unseen", ["unseen-by-others"], user="lab"),
+    Look("/team/prod/harbor/2.0/+toxresults", ["py312", "py314", "30 passed, 1 failed"]),
+    Look("/+account", ["Tokens", "Where you are logged in", "Change your password"], user="team"),
+    Look("/team/+new", ["Name", "Bases"], user="team"),
+    Look("/team/dev/+settings", ["Settings of team/dev", "Who may upload"], user="team"),
+    Look("/team/prod/harbor/2.0", ["Yank release 2.0", "Promote release 2.0"], user="team"),
+    Look("/root/pypi/kettle", ["Purge from the cache"], user="root"),
     Look("/+status", ["The last 24 hours", "Files under way", "root/pypi"]),
 ]
 
@@ -80,7 +95,7 @@ def look(browser, seeded, looks):
 def log_in(window, user):
     window.open("/+login")
     window.page.fill("main input[name=user]", user)
-    window.page.fill("main input[name=password]", {USER: PASSWORD, OTHER: OTHER_PASSWORD}[user])
+    window.page.fill("main input[name=password]", PASSWORDS[user])
     with window.page.expect_navigation():
         window.page.click("main button[type=submit]")
     require(window.page.locator("header").get_by_text(user, exact=True).count() == 1,

@@ -3,6 +3,7 @@
 In: a browser, a seeded server. Out: passed checks.
 """
 
+import json
 import threading
 import time
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ PAGE_MS_PROMISED = 200
 def reading(browser, seeded):
     many(seeded)
     copy(browser, seeded)
+    search(browser, seeded)
+    documents(browser, seeded)
     live(browser, seeded)
 
 
@@ -83,3 +86,60 @@ def live(browser, seeded):
 def file_of(seeded, project, filename):
     url, _ = listed(seeded.base + "/root/pypi/+simple/", project)[filename]
     return urlsplit(url).path.removeprefix("/root/pypi")
+
+
+def search(browser, seeded):
+    window = browser.window(seeded.base)
+    page = window.page
+    window.open("/")
+    page.focus("#find")
+    page.keyboard.type("long-running", delay=10)
+    options = page.get_by_role("option")
+    options.first.wait_for()
+    window.run_axe("the front page while one searches")
+    window.fits("the front page while one searches")
+    require("harbor" in options.first.inner_text(), "the first of the hits is {!r}".format(options.first.inner_text()))
+    page.keyboard.press("ArrowDown")
+    require(options.first.get_attribute("aria-selected") == "true", "an arrow key chooses nothing")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/harbor")
+    require("Moors long-running jobs" in window.text(), "the hit leads to {}".format(page.url))
+    page.focus("#find")
+    page.keyboard.type("kett", delay=10)
+    options.first.wait_for()
+    page.keyboard.press("Escape")
+    require(options.count() == 0 or not options.first.is_visible(), "Escape does not close the hits")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/+search?q=kett*")
+    hits = page.locator(".hits")
+    require("kettle" in hits.inner_text(), "the page of hits shows:\n" + window.text())
+    page.fill("#search-text", "")
+    page.locator("#search-text").press_sequentially("tide tabels", delay=10)
+    hits.get_by_text("tide-tables").wait_for()
+    require(page.url.endswith("q=tide%20tabels&index="), "the address while one types is " + page.url)
+    page.select_option("#search-index", "root/pypi")
+    page.get_by_text("Nothing is found").wait_for()
+    window.run_axe("the page of hits")
+    window.well("searching")
+    window.close()
+    answer = get(seeded.base + "/+search?q=harbor&format=json", {"Accept": "application/json"})
+    first = json.loads(answer.body)["hits"][0]
+    require(first["project"] == "harbor" and first["summary"].startswith("Moors"),
+            "as JSON the first of the hits is {}".format(first))
+    passed("typing shows hits, the keyboard chooses one, a slip is forgiven; the same as JSON")
+
+
+def documents(browser, seeded):
+    window = browser.window(seeded.base)
+    page = window.page
+    window.open("/team/prod/harbor")
+    page.get_by_role("link", name="Documentation").first.click()
+    page.wait_for_url("**/+doc/**")
+    require(page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(1, 2, 3)",
+            "the documents have lost their style")
+    page.get_by_role("link", name="Start").click()
+    page.wait_for_url("**/guide/start.html")
+    require(page.inner_text("h1") == "Start", "the documents' own links do not lead on")
+    window.well("reading documents")
+    window.close()
+    passed("uploaded documents are read with their styles and links")
