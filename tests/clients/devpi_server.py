@@ -97,7 +97,7 @@ class Private:
     ours = True
 
     def __init__(self, binary, upstream):
-        self.binary = binary
+        self.binary, self.upstream = binary, upstream
         self.data = Path(temp_dir("private")) / "data"
         init(binary, self.data)
         self.server = Sidewheel(binary, self.data, upstream, wait=False)
@@ -106,6 +106,12 @@ class Private:
         self.server.wait_until_ready()
         self.base = self.server.base
         return self
+
+    def restart(self, extra=(), meanwhile=lambda: None):
+        self.server.stop()
+        meanwhile()
+        self.server = Sidewheel(self.binary, self.data, self.upstream, extra=extra)
+        self.base = self.server.base
 
     def command(self, *arguments):
         """One more run of the binary on the same data, beside the server."""

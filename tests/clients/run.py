@@ -75,6 +75,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary", help="the sidewheel to check")
     parser.add_argument("--cache", default=REPOSITORY / "target/clients", help="where the clients are installed")
+    parser.add_argument("--screenshots", help="take pictures of the pages into this directory, and run no part")
     parser.add_argument("--only", action="append", help="run only this part; may be repeated")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -82,6 +83,9 @@ def main():
     try:
         binary = Path(options.binary).resolve()
         require(os.access(binary, os.X_OK), "{} is no program; build it with `cargo build`".format(binary))
+        if options.screenshots:
+            pages.screenshots(Tools(options.cache), binary, options.screenshots)
+            return 0
         all_parts = parts(Tools(options.cache), binary)
         unknown = set(options.only or ()) - set(all_parts)
         require(not unknown, "no such part: {}; there are {}".format(", ".join(unknown), ", ".join(all_parts)))

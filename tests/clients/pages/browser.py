@@ -46,8 +46,8 @@ TRAPS = """
 class Browser:
     """One Chromium for the whole part; windows are cheap."""
 
-    def __init__(self, tools, **resolved):
-        """`resolved` makes names of hosts lead to addresses of this machine; no others are asked for."""
+    def __init__(self, tools, host=None, port=None):
+        """`host` is a name that leads to `port` of this machine, as if over https; no others are asked for."""
         place = tools.ready("browser", BROWSER, tools.pip)
         site = next(place.glob("lib/python*/site-packages"))
         if str(site) not in sys.path:
@@ -57,13 +57,16 @@ class Browser:
         self.axe = next(site.glob("axe_playwright_python/axe.min.js")).read_text()
         program = next(filter(None, map(shutil.which, NAMES)), None)
         require(program, "no Chromium; install Debian's package chromium, or on macOS `brew install chromium`")
-        rules = ["MAP {} {}".format(host.replace("_", "."), address) for host, address in resolved.items()]
-        rules += ["MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1", "EXCLUDE localhost"]
+        rules = ["MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1", "EXCLUDE localhost"]
+        more = []
+        if host:
+            rules.insert(0, "MAP {} 127.0.0.1:{}".format(host, port))
+            more = ["--unsafely-treat-insecure-origin-as-secure=http://" + host]
         self.playwright = sync_playwright().start()
         try:
             self.chromium = self.playwright.chromium.launch(
                 executable_path=program, env=clean_env(temp_dir("chromium")),
-                args=[*ARGUMENTS, "--host-resolver-rules=" + ", ".join(rules)])
+                args=[*ARGUMENTS, *more, "--host-resolver-rules=" + ", ".join(rules)])
         except BaseException:
             self.playwright.stop()
             raise
