@@ -19,6 +19,7 @@ def managing(browser, seeded, tools):
     upload(window, seeded)
     promote(window, seeded)
     token(window, seeded, tools)
+    download(window, seeded)
     yank(window, seeded, tools)
     remove(window, seeded)
     index(window, seeded)
@@ -145,11 +146,24 @@ def token(window, seeded, tools):
     passed("a token is made and shown once, curl and uv use it, and it is revoked")
 
 
+def download(window, seeded):
+    seeded.api("PUT", "/team/kept", {"bases": [], "acl_read": ["team"]})
+    dist = wheel("kept-thing", "1.0")
+    seeded.upload("team/kept", dist)
+    window.open("/team/kept/kept-thing")
+    with window.page.expect_download() as saved:
+        window.page.get_by_role("button", name=dist.filename, exact=True).click()
+    require(Path(saved.value.path()).read_bytes() == dist.data, "another file was saved than was uploaded")
+    window.well("saving a file")
+    passed("a file of an index that not everybody may read is saved by who is logged in")
+
+
 def yank(window, seeded, tools):
     window.open("/team/dev/by-hand/1.0")
     unfold(window, "Yank release 1.0")
-    window.page.locator("main textarea[name=reason]").first.fill("drops what it carries")
-    window.page.locator("main details[open]").get_by_role("button", name="Yank", exact=True).click()
+    open_form = window.page.locator("main details[open]")
+    open_form.locator("textarea[name=reason]").fill("drops what it carries")
+    open_form.get_by_role("button", name="Yank", exact=True).click()
     window.page.get_by_text("It is yanked").wait_for()
     settled(window, "the page after yanking")
     simple = seeded.base + "/team/dev/+simple/"

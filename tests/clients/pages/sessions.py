@@ -41,7 +41,7 @@ def wrong_then_right(browser, seeded):
     page.fill("main input[name=password]", PASSWORD)
     with page.expect_navigation():
         page.click("main button[type=submit]")
-    require(page.get_by_role("button", name="Log out").count() == 1, "a login shows:\n" + window.text("body"))
+    require(page.locator("header").get_by_role("button", name="Log out").count() == 1, "a login shows:\n" + window.text("body"))
     window.well("logging in")
     passed("a wrong password is told in the form, a right one logs in")
     return window
@@ -119,13 +119,13 @@ def other_sites(browser, window, seeded):
         answer = post_form(seeded, cookie, "/+do/logout", {"token": sent}, headers)
         require(answer.status == 403, "a form with {} is answered {}".format(what, answer.status))
     window.open("/team/dev")
-    require(window.page.get_by_role("button", name="Log out").count() == 1, "another site has logged us out")
+    require(window.page.locator("header").get_by_role("button", name="Log out").count() == 1, "another site has logged us out")
     passed("another site's forms and scripts do nothing here; a form of ours without its token neither")
 
     window.page.goto(elsewhere.base + "/link")
     window.page.click("a")
     window.page.wait_for_url(seeded.base + "/team/locked*")
-    window.page.get_by_role("button", name="Log out").wait_for()
+    window.page.locator("header").get_by_role("button", name="Log out").wait_for()
     window.troubles = []
     elsewhere.close()
     passed("a link on another site leads to a page that only who is logged in may read")
@@ -142,7 +142,7 @@ def log_out(window, seeded):
     cookie = cookie_of(window)
     token = window.page.get_attribute("header input[name=token]", "value")
     with window.page.expect_navigation():
-        window.page.get_by_role("button", name="Log out").click()
+        window.page.locator("header").get_by_role("button", name="Log out").click()
     require("logged out" in window.text(), "a logout shows:\n" + window.text("body"))
     require(not window.context.cookies(), "a logout leaves the cookies {}".format(window.context.cookies()))
     ours = {"Origin": seeded.base, "Sec-Fetch-Site": "same-origin"}
