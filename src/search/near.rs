@@ -40,8 +40,8 @@ impl Near {
         static TWO: OnceLock<LevenshteinAutomatonBuilder> = OnceLock::new();
         let builder = match text.len() {
             ..ONE_SLIP_BYTES => return None,
-            ..TWO_SLIPS_BYTES => ONE.get_or_init(|| LevenshteinAutomatonBuilder::new(1, true)),
-            ..=SLIPS_BYTES_MAX => TWO.get_or_init(|| LevenshteinAutomatonBuilder::new(2, true)),
+            ONE_SLIP_BYTES..TWO_SLIPS_BYTES => ONE.get_or_init(|| LevenshteinAutomatonBuilder::new(1, true)),
+            TWO_SLIPS_BYTES..=SLIPS_BYTES_MAX => TWO.get_or_init(|| LevenshteinAutomatonBuilder::new(2, true)),
             _ => return None,
         };
         Some(Self::Slips(Box::new(builder.build_prefix_dfa(text))))

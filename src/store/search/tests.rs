@@ -98,7 +98,7 @@ async fn pages_that_changed_are_told_until_their_line_is_made() {
     let demo = (pypi.clone(), ProjectName::parse("demo").unwrap());
     for byte in 1..=2 {
         store.put_document(&key, document(byte)).await.unwrap();
-        assert_eq!(store.unknown_pages(10).await.unwrap(), [demo.clone()]);
+        assert_eq!(store.unknown_pages(10).await.unwrap(), std::slice::from_ref(&demo));
         let basis = Some(Sha256::from_bytes([byte; 32]));
         store.put_known(&[KnownRow { basis, ..row("root/pypi", "demo", "") }]).await.unwrap();
         assert_eq!(store.unknown_pages(10).await.unwrap(), []);
