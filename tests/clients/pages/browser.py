@@ -152,11 +152,11 @@ class Window:
     def text(self, of="main"):
         return self.page.inner_text(of)
 
-    def run_axe(self, what, rules=None):
-        """axe-core's violations, as a sentence each; `rules` alone where given."""
+    def run_axe(self, what):
+        """axe-core's violations, as a sentence each."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(self.browser.axe + "; undefined")
-        only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": AXE_TAGS}
+        only = {"type": "tag", "values": AXE_TAGS}
         found = self.page.evaluate("(only) => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only)
         said = []
         for violation in found["violations"]:
