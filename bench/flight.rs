@@ -42,10 +42,10 @@ fn join(c: &mut Criterion) {
     let leaders: Vec<_> = (0..1000).map(|key| lead(&flights, key)).collect();
     let mut group = c.benchmark_group("flight join");
     group.bench_function("follow", |b| {
-        b.iter(|| assert!(matches!(flights.join(black_box(&500)), Joined::Follows(_))));
+        b.iter(|| assert!(matches!(flights.join(black_box(&500), 0), Joined::Follows(_))));
     });
     group.bench_function("lead and drop", |b| {
-        b.iter(|| assert!(matches!(flights.join(black_box(&5000)), Joined::Leads(..))));
+        b.iter(|| assert!(matches!(flights.join(black_box(&5000), 0), Joined::Leads(..))));
     });
     group.finish();
     assert_eq!(flights.running(), leaders.len());
@@ -94,7 +94,7 @@ async fn drained(mut follower: Follower) -> u64 {
 }
 
 fn lead(flights: &Flights<u64>, key: u64) -> (Leader<u64>, Flight) {
-    match flights.join(&key) {
+    match flights.join(&key, 0) {
         Joined::Leads(leader, flight) => (leader, flight),
         Joined::Follows(_) => panic!("somebody leads already"),
     }
