@@ -325,7 +325,8 @@ impl Index {
             + house.renders.running()
             + house.metadata_calls.running()
             + house.names.under_way()
-            + usize::from(house.news.is_waited_for())
+            // Who stops leaves what is not learned yet to the next run.
+            + usize::from(!house.stopping() && house.news.is_waited_for())
     }
 
     /// The data directory's lock, for a process that takes over.
