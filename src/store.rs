@@ -37,7 +37,7 @@ pub use private::{
 pub use samples::{COUNTS, Count, HEIGHTS, Height, SampleRow};
 pub use schema::{FORMAT, StoreError, Trouble};
 pub use scrub::ScrubRow;
-pub use search::{KnownAsk, KnownOrder, KnownRow, ListedRow, WORDS_MAX};
+pub use search::{KnownRow, ListedRow, WORDS_MAX};
 pub use tallies::{DAYS_KEPT, TallyRow};
 
 use schema::LAYOUT;

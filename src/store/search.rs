@@ -28,24 +28,6 @@ pub struct KnownRow {
     pub classifiers: String,
 }
 
-/// Which part of an index's projects is listed.
-#[derive(Debug, Clone)]
-pub struct KnownAsk<'a> {
-    pub index: &'a IndexName,
-    /// Only projects with this in their name or summary; empty: all.
-    pub filter: &'a str,
-    pub order: KnownOrder,
-    pub offset: usize,
-    pub limit: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KnownOrder {
-    Name,
-    /// Newest first.
-    Changed,
-}
-
 /// The file that holds the names of a mirror's whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedRow {
@@ -62,32 +44,6 @@ const COLUMNS: &str =
     "k.index_name, k.project, k.basis, k.version, k.releases, k.changed, k.summary, k.keywords, k.classifiers";
 
 impl Store {
-    /// A page of the projects that are known in an index, and how many there are in all.
-    pub async fn known(&self, ask: KnownAsk<'_>) -> Result<(Vec<KnownRow>, u64), StoreError> {
-        let order = match ask.order {
-            KnownOrder::Name => "k.project",
-            KnownOrder::Changed => "k.changed DESC, k.project",
-        };
-        let filter = format!("%{}%", ask.filter.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        let filtered =
-            "k.index_name = ?1 AND (?2 = '%%' OR k.project LIKE ?2 ESCAPE '\\' OR k.summary LIKE ?2 ESCAPE '\\')";
-        let count = format!("SELECT count(*) FROM known k WHERE {filtered}");
-        let query = format!("SELECT {COLUMNS} FROM known k WHERE {filtered} ORDER BY {order} LIMIT ?3 OFFSET ?4");
-        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count))
-            .bind(ask.index.as_str())
-            .bind(&filter)
-            .fetch_one(&self.pool)
-            .await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
-            .bind(ask.index.as_str())
-            .bind(&filter)
-            .bind(ask.limit as i64)
-            .bind(ask.offset as i64)
-            .fetch_all(&self.pool)
-            .await?;
-        Ok((rows.iter().map(known_row).collect::<Result<_, _>>()?, count as u64))
-    }
-
     /// Writes lines in one transaction; one that says the same already is left alone.
     pub async fn put_known(&self, rows: &[KnownRow]) -> Result<(), StoreError> {
         if rows.is_empty() {

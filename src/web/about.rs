@@ -22,7 +22,7 @@ pub fn about(metadata: &Map<String, Value>, index: &IndexName) -> Markup {
             @if let Some(python) = text(metadata, "requires_python") { dt { "Python" } dd { code { (python) } } }
             (people("Author", text(metadata, "author"), text(metadata, "author_email")))
             (people("Maintainer", text(metadata, "maintainer"), text(metadata, "maintainer_email")))
-            @if let Some(keywords) = text(metadata, "keywords") { dt { "Keywords" } dd { (keywords) } }
+            @if let Some(keywords) = text(metadata, "keywords") { dt { "Keywords" } dd { (spaced(keywords)) } }
         }
         @if !links.is_empty() {
             h2 { "Links" }
@@ -101,6 +101,11 @@ fn text<'a>(metadata: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 fn list<'a>(metadata: &'a Map<String, Value>, key: &str) -> Vec<&'a str> {
     let values = metadata.get(key).and_then(Value::as_array);
     values.into_iter().flatten().filter_map(Value::as_str).take(ENTRIES_MAX).collect()
+}
+
+/// Keywords are often written without a space between them, and could not be broken into lines.
+fn spaced(keywords: &str) -> String {
+    keywords.split(',').map(str::trim).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// Some put the whole text of a license there.

@@ -1,5 +1,5 @@
 use super::parts::{count, kind_badge};
-use super::recipes::recipes;
+use super::recipes::{publishing, recipes};
 use super::{Asked, Page};
 use crate::http::index_path;
 use crate::index::IndexEntry;
@@ -26,10 +26,22 @@ pub fn front(asked: &Asked<'_>) -> Page {
                 h2 #use { "Use it" }
                 p { "These lines lead to " a href=(index_path(&entry.name)) { (entry.name) } ", the default index; each index's own page has its own." }
                 (recipes(asked.base, entry))
+                @if !entry.is_stage() {
+                    // The default index takes no uploads; whoever uploads has one that does.
+                    @match indexes.iter().find(|entry| may_upload(asked, entry)) {
+                        Some(stage) => (publishing(&format!("{}{}", asked.base, index_path(&stage.name)), stage.name.as_str())),
+                        None => (publishing(&format!("{}/USER/INDEX", asked.base), "an index of yours")),
+                    }
+                }
             }
         }
     };
     Page::new("Python packages", body)
+}
+
+fn may_upload(asked: &Asked<'_>, entry: &IndexEntry) -> bool {
+    let verdict = rules::may_upload(&asked.viewer.subject, &entry.name, &entry.settings);
+    entry.is_stage() && verdict == Verdict::Allowed
 }
 
 /// The indexes that the viewer may read, by name.

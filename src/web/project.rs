@@ -42,6 +42,7 @@ pub async fn project(
         (removals(asked, index, Some(name)).await?)
         (notices(asked, &entry, &seen))
         (install(asked, index, name.as_str()))
+        @if let Some(shown) = &shown { (shown.ways(index, name)) }
         nav .tabs aria-label="On this page" {
             a href="#description" { "Description" } a href="#files" { "Files" } a href="#releases" { "Releases" }
         }
@@ -55,7 +56,7 @@ pub async fn project(
                 }
                 (for_project(asked, &entry, name, has_releases(&seen, index)))
             }
-            @if let Some(shown) = &shown { aside aria-label="About" { (shown.aside(index, name)) } }
+            @if let Some(shown) = &shown { aside aria-label="About" { (about(&shown.metadata, index)) } }
         }
     };
     Ok(Page { pictures: true, ..Page::new(name.as_str(), body).below(above(index)) })
@@ -90,13 +91,14 @@ pub async fn version(
         }
         (notices(asked, &entry, &seen))
         (install(asked, index, &format!("{name}=={}", release.version)))
+        (shown.ways(index, name))
         nav .tabs aria-label="On this page" { a href="#description" { "Description" } a href="#files" { "Files" } }
         div .columns {
             div {
                 (shown.main(asked, index, name, Some(query)).await?)
                 (for_release(asked, &entry, name, release))
             }
-            aside aria-label="About" { (shown.aside(index, name)) }
+            aside aria-label="About" { (about(&shown.metadata, index)) }
         }
     };
     let mut above = above(index);
@@ -193,7 +195,8 @@ impl<'r, 'a> Shown<'r, 'a> {
         Ok(html! { div .readme { (PreEscaped(readme)) } })
     }
 
-    fn aside(&self, index: &IndexName, name: &ProjectName) -> Markup {
+    /// The ways to what hangs on the release beside its files.
+    fn ways(&self, index: &IndexName, name: &ProjectName) -> Markup {
         let has = |rel: Rel| self.hanging.iter().filter(|row| row.rel == rel).count();
         let path = format!("{}/{name}/{}", index_path(index), segment(&self.release.version));
         let (docs, results) = (has(Rel::Doczip), has(Rel::Toxresult));
@@ -204,7 +207,6 @@ impl<'r, 'a> Shown<'r, 'a> {
                     @if results > 0 { a .button href={ (path) "/+toxresults" } { "Test results (" (results) ")" } }
                 }
             }
-            (about(&self.metadata, index))
         }
     }
 }

@@ -16,18 +16,23 @@ pub fn recipes(base: &str, entry: &IndexEntry) -> Markup {
         ("pdm", format!("pdm config pypi.url {simple}")),
         ("devpi", format!("devpi use --set-cfg {url}")),
     ];
-    let publishing = [
+    html! {
+        h3 { "Install from " (entry.name) }
+        (lines(&installing))
+        @if entry.is_stage() { (publishing(&url, entry.name.as_str())) }
+    }
+}
+
+/// The lines that publish to the index at `url`.
+pub fn publishing(url: &str, name: &str) -> Markup {
+    let tools = [
         ("twine", format!("twine upload --repository-url {url}/ dist/*")),
         ("uv", format!("uv publish --publish-url {url}/ dist/*")),
         ("devpi", format!("devpi use {url} && devpi upload")),
     ];
     html! {
-        h3 { "Install from " (entry.name) }
-        (lines(&installing))
-        @if entry.is_stage() {
-            h3 { "Publish to " (entry.name) }
-            (lines(&publishing))
-        }
+        h3 { "Publish to " (name) }
+        (lines(&tools))
     }
 }
 

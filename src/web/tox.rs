@@ -264,8 +264,8 @@ fn environment_of(environment: &Environment) -> Markup {
 
 fn command_of(command: &Command) -> Markup {
     let (kind, said) = match command.code {
-        Some(0) => ("good", "0".to_owned()),
-        Some(code) => ("bad", code.to_string()),
+        Some(0) => ("good", "exit 0".to_owned()),
+        Some(code) => ("bad", format!("exit {code}")),
         None => ("quiet", "no code".to_owned()),
     };
     html! {

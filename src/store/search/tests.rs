@@ -19,31 +19,8 @@ fn names(rows: &[KnownRow]) -> Vec<&str> {
     rows.iter().map(|row| row.project.as_str()).collect()
 }
 
-fn ask<'a>(index: &'a IndexName, filter: &'a str) -> KnownAsk<'a> {
-    KnownAsk { index, filter, order: KnownOrder::Name, offset: 0, limit: 10 }
-}
-
 fn words(words: &[&str]) -> Vec<Vec<String>> {
     words.iter().map(|word| vec![(*word).to_owned()]).collect()
-}
-
-#[tokio::test]
-async fn projects_are_listed_by_page_and_filter() {
-    let store = Store::in_memory().await.unwrap();
-    let dev = IndexName::parse("alice/dev").unwrap();
-    let rows: Vec<_> = (0..30).map(|n| row("alice/dev", &format!("part-{n:02}"), "a_b 100%")).collect();
-    store.put_known(&rows).await.unwrap();
-    store.put_known(&[KnownRow { changed: 9, ..row("alice/dev", "other", "Nägel") }]).await.unwrap();
-    store.put_known(&[row("bob/dev", "part-99", "")]).await.unwrap();
-    let (page, count) = store.known(KnownAsk { offset: 20, ..ask(&dev, "") }).await.unwrap();
-    assert_eq!((page.len(), count, page[0].project.as_str()), (10, 31, "part-19"));
-    let (page, count) = store.known(KnownAsk { order: KnownOrder::Changed, limit: 1, ..ask(&dev, "") }).await.unwrap();
-    assert_eq!((names(&page), count), (vec!["other"], 31));
-    for (filter, count) in
-        [("PART-1", 10), ("part_1", 0), ("100%", 30), ("%", 30), ("a_b", 30), ("nägel", 1), ("\\", 0)]
-    {
-        assert_eq!(store.known(ask(&dev, filter)).await.unwrap().1, count, "{filter}");
-    }
 }
 
 #[tokio::test]
