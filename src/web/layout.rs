@@ -54,18 +54,11 @@ pub fn document(asked: &Asked<'_>, page: &Page) -> String {
 pub fn problem(status: u16, phrase: &str, sentence: &str) -> Page {
     let body = html! {
         h1 { (status) " " (phrase) }
-        p .lead { (capitalised(sentence)) }
+        p .lead { (sentence) }
         @if status == 403 { p { "Who owns the index, or root, can give the permission." } }
         p { a href="/" { "Back to the indexes" } }
     };
     Page::new(phrase, body)
-}
-
-/// What programs are told begins in lower case.
-fn capitalised(sentence: &str) -> String {
-    let mut chars = sentence.chars();
-    let first = chars.next().map(|first| first.to_uppercase().to_string());
-    first.unwrap_or_default() + chars.as_str()
 }
 
 fn account(asked: &Asked<'_>) -> Markup {
