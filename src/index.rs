@@ -55,7 +55,7 @@ mod writer;
 
 pub use accounts::{Claim, LOGIN_SECONDS, Login, TokenWish, make_token};
 pub use body::{FileBody, Piece, Shared};
-pub use browse::{CacheUse, Seen, SeenPart, StageProject, newest};
+pub use browse::{CacheUse, Seen, SeenPart, StageProject};
 pub use catalog::{Catalog, IndexEntry, IndexKind};
 pub use described::Described;
 pub use docs::{Docs, DocsMember, MEMBER_BYTES_MAX};

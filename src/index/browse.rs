@@ -23,6 +23,7 @@ pub struct Seen {
 }
 
 /// What one index has of a project.
+#[derive(Clone)]
 pub struct SeenPart {
     pub index: IndexName,
     pub is_mirror: bool,
@@ -167,7 +168,7 @@ impl House {
 
 /// The newest final version, or where there is none the newest of all; what is no version (PEP 440) only where nothing
 /// else is.
-pub fn newest<'a>(versions: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn newest<'a>(versions: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let key = |text: &&str| {
         let version: Option<Version> = text.parse().ok();
         (version.as_ref().is_some_and(|version| !version.any_prerelease()), version)

@@ -34,7 +34,7 @@ pub async fn toxresults(
 ) -> Result<Page, IndexError> {
     let entry = asked.index.readable(&asked.viewer.subject, index)?;
     let seen = asked.index.seen(&entry, name).await?;
-    let releases = releases(&seen, name);
+    let releases = releases(asked, &seen, name).await?;
     let Some(release) = meant(&releases, version) else {
         return Err(IndexError::NotThere(format!("The version {version} of project {name} does not exist.")));
     };
