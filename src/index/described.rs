@@ -5,9 +5,7 @@ use super::{House, Index, Piece};
 use crate::names::{DistKind, IndexName, ProjectName};
 use crate::simple::{File, MetadataFile};
 use crate::store::{DocumentKey, DocumentKind};
-use bytes::BytesMut;
 use serde_json::{Map, Value};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,31 +101,11 @@ impl House {
         let key =
             FileKey { index: index.clone(), place: Place::Digest(digest.prefix()), filename: file.filename.clone() };
         let answer = self.metadata(FileAsk { file: key, range: None, if_range: None, head_only: false }).await?;
-        let (mut body, mut bytes) = (answer.body, BytesMut::new());
-        while let Ok(Some(piece)) = body.next().await {
-            match piece {
-                Piece::Bytes(piece) => bytes.extend_from_slice(&piece),
-                Piece::File { file, range } => {
-                    let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(METADATA_BYTES_MAX);
-                    let at = bytes.len();
-                    bytes.resize(at + len, 0);
-                    let read = bytes.get_mut(at..).map(|room| file.read_exact_at(room, range.start));
-                    if !matches!(read, Some(Ok(()))) {
-                        return Ok(None);
-                    }
-                }
-                Piece::Shared(shared) => {
-                    let known = shared.in_memory();
-                    bytes
-                        .extend_from_slice(known.as_ref().and_then(|known| known.bytes.as_deref()).unwrap_or_default());
-                }
-            }
-            if bytes.len() >= METADATA_BYTES_MAX {
-                bytes.truncate(METADATA_BYTES_MAX);
-                break;
-            }
-        }
-        Ok(MetadataFile::parse(&bytes).ok().map(|metadata| keyed(metadata.form_fields())))
+        // The metadata of a mirror's wheel is answered in one piece.
+        let mut body = answer.body;
+        let Ok(Some(Piece::Bytes(bytes))) = body.next().await else { return Ok(None) };
+        let bytes = bytes.get(..bytes.len().min(METADATA_BYTES_MAX)).unwrap_or_default();
+        Ok(MetadataFile::parse(bytes).ok().map(|metadata| keyed(metadata.form_fields())))
     }
 
     async fn said_by_json(

@@ -1,4 +1,4 @@
-use super::parts::{Pager, badge, bytes, count, index_link, kind_badge, time};
+use super::parts::{Pager, badge, bytes, count, index_link, kind_badge, time, to_user};
 use super::recipes::recipes;
 use super::{Asked, Page, removals};
 use crate::http::{Query, index_path};
@@ -7,7 +7,7 @@ use crate::names::IndexName;
 use crate::rules::{self, Acl, IndexSettings, Verdict};
 use crate::store::{CachedOrder, CachedProject};
 use maud::{Markup, html};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
 
 /// Projects on one page.
@@ -40,8 +40,7 @@ pub async fn index(asked: &Asked<'_>, name: &IndexName, query: &Query) -> Result
             aside aria-label="Settings" { (settings(asked, &entry)) }
         }
     };
-    let user = name.user();
-    Ok(Page::new(name.as_str(), body).below([("Indexes".into(), "/".into()), (user.into(), format!("/{user}"))]))
+    Ok(Page::new(name.as_str(), body).below(to_user(name.user())))
 }
 
 /// What this person may do here.
@@ -233,7 +232,10 @@ fn people(acl: &Acl) -> String {
     if names.is_empty() { "nobody".to_owned() } else { names }
 }
 
+/// What stays as it is in a segment of a path (RFC 3986 §2.3), but for `~`.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
 /// A text as one segment of a path.
 pub(super) fn segment(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string().replace("%2E", ".").replace("%2D", "-").replace("%5F", "_")
+    utf8_percent_encode(text, SEGMENT).to_string()
 }

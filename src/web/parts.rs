@@ -106,6 +106,18 @@ impl Pager {
     }
 }
 
+/// Where a page of a user's stands, from the top: text and path.
+pub fn to_user(user: &str) -> Vec<(String, String)> {
+    vec![("Indexes".to_owned(), "/".to_owned()), (user.to_owned(), format!("/{user}"))]
+}
+
+/// The same of a page of an index.
+pub fn to_index(index: &IndexName) -> Vec<(String, String)> {
+    let mut above = to_user(index.user());
+    above.push((index.index().to_owned(), crate::http::index_path(index)));
+    above
+}
+
 /// A link to an index.
 pub fn index_link(name: &IndexName) -> Markup {
     html! { a href=(crate::http::index_path(name)) { (name) } }

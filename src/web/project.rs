@@ -2,7 +2,7 @@ use super::about::{about, summary};
 use super::files::file_table;
 use super::forms::{for_project, for_release};
 use super::index::segment;
-use super::parts::{Pager, badge, bytes, copyable, index_link, time};
+use super::parts::{Pager, badge, bytes, copyable, index_link, time, to_index};
 use super::releases::{Release, foremost, meant, releases};
 use super::{Asked, Page, removals};
 use crate::http::{Query, index_path};
@@ -59,7 +59,7 @@ pub async fn project(
             @if let Some(shown) = &shown { aside aria-label="About" { (about(&shown.metadata, index)) } }
         }
     };
-    Ok(Page { pictures: true, ..Page::new(name.as_str(), body).below(above(index)) })
+    Ok(Page { pictures: true, ..Page::new(name.as_str(), body).below(to_index(index)) })
 }
 
 /// `/{user}/{index}/{project}/{version}`; `latest` and `stable` name the newest, and the newest that is final.
@@ -101,17 +101,9 @@ pub async fn version(
             aside aria-label="About" { (about(&shown.metadata, index)) }
         }
     };
-    let mut above = above(index);
+    let mut above = to_index(index);
     above.push((name.to_string(), path));
     Ok(Page { pictures: true, ..Page::new(format!("{name} {}", release.version), body).below(above) })
-}
-
-fn above(index: &IndexName) -> Vec<(String, String)> {
-    vec![
-        ("Indexes".to_owned(), "/".to_owned()),
-        (index.user().to_owned(), format!("/{}", index.user())),
-        (index.index().to_owned(), index_path(index)),
-    ]
 }
 
 fn install(asked: &Asked<'_>, index: &IndexName, what: &str) -> Markup {

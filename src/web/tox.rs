@@ -1,5 +1,5 @@
 use super::index::segment;
-use super::parts::{Pager, badge, count, index_link, time};
+use super::parts::{Pager, badge, count, index_link, time, to_index};
 use super::releases::{meant, releases};
 use super::{Asked, Page};
 use crate::http::{Query, index_path};
@@ -64,13 +64,9 @@ pub async fn toxresults(
         @for result in &shown { (result) }
         (pager.links(&format!("{path}/+toxresults"), ""))
     };
-    let above = [
-        ("Indexes".to_owned(), "/".to_owned()),
-        (index.user().to_owned(), format!("/{}", index.user())),
-        (index.index().to_owned(), index_path(index)),
-        (name.to_string(), format!("{}/{name}", index_path(index))),
-        (release.version.clone(), path),
-    ];
+    let mut above = to_index(index);
+    above.push((name.to_string(), format!("{}/{name}", index_path(index))));
+    above.push((release.version.clone(), path));
     Ok(Page::new(format!("Test results of {name} {}", release.version), body).below(above))
 }
 

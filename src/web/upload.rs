@@ -3,7 +3,7 @@
 use super::assets::path_of;
 use super::forms::{Line, Typed, hidden};
 use super::index::segment;
-use super::parts::index_link;
+use super::parts::{index_link, to_index};
 use super::{Asked, Page};
 use crate::http::index_path;
 use crate::index::IndexError;
@@ -60,7 +60,7 @@ pub fn upload(asked: &Asked<'_>, index: &IndexName) -> Result<Page, IndexError> 
             None => { p { a href="/+login" { "Log in" } " with this browser to upload with it." } }
         }
     };
-    Ok(Page::new(format!("Upload to {index}"), body).below(above(index)))
+    Ok(Page::new(format!("Upload to {index}"), body).below(to_index(index)))
 }
 
 /// What became of files that came without a script.
@@ -80,7 +80,7 @@ pub fn uploaded(index: &IndexName, sent: &[Sent]) -> Page {
         }
         p { a href={ (index_path(index)) "/+upload" } { "Upload more" } " · " (index_link(index)) }
     };
-    Page::new(format!("Upload to {index}"), body).below(above(index))
+    Page::new(format!("Upload to {index}"), body).below(to_index(index))
 }
 
 fn files(index: &IndexName, token: &str) -> Markup {
@@ -131,12 +131,4 @@ fn form(index: &IndexName, token: &str, id: &str, inside: Markup) -> Markup {
             (inside)
         }
     }
-}
-
-fn above(index: &IndexName) -> Vec<(String, String)> {
-    vec![
-        ("Indexes".to_owned(), "/".to_owned()),
-        (index.user().to_owned(), format!("/{}", index.user())),
-        (index.index().to_owned(), index_path(index)),
-    ]
 }

@@ -6,6 +6,7 @@ use crate::http::index_path;
 use crate::index::IndexError;
 use crate::names::{IndexName, UserName};
 use crate::rules::{self, IndexSettings, Verdict};
+use crate::web::parts::{to_index, to_user};
 use crate::web::{Acted, Asked, Note, Page};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -130,7 +131,7 @@ fn new_page(asked: &Asked<'_>, user: &UserName, mirror: bool, typed: &Typed) -> 
             button .main type="submit" { "Make the index" }
         }))
     };
-    Page::new("A new index", body).below(above(user.as_str(), None))
+    Page::new("A new index", body).below(to_user(user.as_str()))
 }
 
 /// `/{user}/{index}/+settings`
@@ -165,7 +166,7 @@ fn settings_page(asked: &Asked<'_>, name: &IndexName, typed: &Typed) -> Result<P
             p { "An index that is not volatile cannot be deleted." }
         }
     };
-    Ok(Page::new(format!("Settings of {name}"), body).below(above(name.user(), Some(name))))
+    Ok(Page::new(format!("Settings of {name}"), body).below(to_index(name)))
 }
 
 fn fields(asked: &Asked<'_>, mirror: bool, typed: &Typed) -> Markup {
@@ -205,12 +206,6 @@ fn bases_offered(asked: &Asked<'_>) -> Markup {
 
 fn line<'a>(name: &'a str, label: &'a str, hint: &'a str, kind: &'a str, required: bool) -> Line<'a> {
     Line { name, id: name, label, hint, kind, complete: "off", required, list: None }
-}
-
-fn above(user: &str, index: Option<&IndexName>) -> Vec<(String, String)> {
-    let mut above = vec![("Indexes".to_owned(), "/".to_owned()), (user.to_owned(), format!("/{user}"))];
-    above.extend(index.map(|index| (index.index().to_owned(), index_path(index))));
-    above
 }
 
 fn may(asked: &Asked<'_>, verdict: Verdict, what: &str) -> Result<(), IndexError> {
