@@ -3,45 +3,27 @@
 In: a Bench and what it stands on. Out: rows of its table.
 """
 
-import base64
+import contextlib
 import hashlib
 import http.client
 import json
 import pathlib
 import shutil
-import socket
 import subprocess
-import sys
 import time
 import urllib.parse
-import urllib.request
 import zipfile
 
 import processes
-from processes import Nginx, Process, Sidewheel
+import rivals
+from clients import wrk
+from devpi import ROOT_PASSWORD, Devpi, api, basic
+from report import OURS
+from servers import Nginx, Sidewheel
 
-ROOT_PASSWORD = "the bench's root password"
 USER, PASSWORD = "alice", "the bench's own password"
-DEVPI = ("devpi-server==6.20.3",)
-# devpi's start takes many seconds, of which most goes into its own secret.
-DEVPI_START_SECONDS_MAX = 120
 UPLOADS = 100
 UPLOAD_BYTES = 1_000_000
-
-
-def basic(user, password):
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def api(server, method, path, body=None, user="root", password=ROOT_PASSWORD):
-    """A request of devpi's API; its answer's JSON."""
-    headers = {"Accept": "application/json", "Content-Type": "application/json"}
-    if user:
-        headers["X-Devpi-Auth"] = basic(user, password)
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(server.url + path, data, headers, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
 
 
 class PrivateSidewheel(Sidewheel):
@@ -54,39 +36,6 @@ class PrivateSidewheel(Sidewheel):
         command = [str(program), "init", "--data", str(data), "--root-password-file", str(secret)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         super().__init__(program, data, upstream, **settings)
-
-
-class Devpi(Process):
-    """A real devpi-server in a directory of its own, with root's password set."""
-
-    def __init__(self, directory, venv):
-        directory = pathlib.Path(directory)
-        directory.mkdir(parents=True)
-        if not (venv / "bin/devpi-server").exists():
-            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-            subprocess.run([venv / "bin/python", "-m", "pip", "install", "-q", *DEVPI], check=True)
-        init = [venv / "bin/devpi-init", "--serverdir", directory / "server", "--root-passwd", ROOT_PASSWORD]
-        subprocess.run([*init, "--no-root-pypi"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.log = (directory / "log").open("wb")
-        command = [str(venv / "bin/devpi-server"), "--serverdir", str(directory / "server"), "--host", "127.0.0.1"]
-        super().__init__(command + ["--port", str(port)], stdout=self.log, stderr=self.log)
-        self.url = f"http://127.0.0.1:{port}"
-        while True:
-            try:
-                api(self, "GET", "/+api", user=None)
-                return
-            except OSError:
-                if time.monotonic() - self.started > DEVPI_START_SECONDS_MAX or self.process.poll() is not None:
-                    self.stop()
-                    raise SystemExit(f"devpi-server does not start: {(directory / 'log').read_text()[-800:]}")
-                time.sleep(0.2)
-
-    def stop(self):
-        super().stop()
-        self.log.close()
 
 
 def prepare(server, **settings):
@@ -140,43 +89,46 @@ def upload_all(server, token, forms):
     return took
 
 
-def stage(bench, server_core, load_core):
+def stage(bench):
     """The page of an index that inherits from the mirror, hot; then the same where only its readers may."""
     bench.fixture.long_page("bench-page")
-    rounds, seconds = (2, 1) if bench.quick else (5, 2)
-    ours = PrivateSidewheel(
-        bench.program, bench.fresh("data"), (upstream := bench.upstream()).url, core=server_core, workers=1
-    )
-    with upstream, ours:
+    with (
+        bench.upstream() as upstream,
+        PrivateSidewheel(bench.program, bench.fresh("data"), upstream.url, core=bench.server_core, workers=1, load="hot pages of a stage") as ours,
+    ):
         token = prepare(ours, bases="root/pypi", mirror_whitelist="*")
         body, content_type = form_of(bench, "bench_page", "99.0")
         upload_all(ours, token, [(body, content_type)])
         api(ours, "PUT", f"/{USER}/closed", {"bases": f"{USER}/dev", "acl_read": USER}, USER, PASSWORD)
         path = f"/{USER}/dev/+simple/bench-page/"
         page = processes.fetch(ours.url + path, processes.PIP_ACCEPT)
-        static = bench.root / "static-stage" / "simple" / "bench-page"
+        root = bench.fresh("static-stage")
+        static = root / "simple" / "bench-page"
         static.mkdir(parents=True)
         (static / "index.json").write_bytes(page)
         files = len(json.loads(page)["files"])
-        bench.notes.append(f"stage: {len(page)} bytes of JSON, {files} files of a stage and its mirror")
-        with Nginx(bench.fresh("nginx"), bench.root / "static-stage", core=server_core) as theirs:
+        bench.report.note(f"stage: {len(page):,} bytes of JSON, {files} files of a stage and its mirror; wrk -t1 -c16")
+        with Nginx(bench.fresh("nginx"), root, core=bench.server_core) as theirs:
             closed = f"Authorization: Basic {basic(USER, PASSWORD)}"
-            rivals = [
-                ("open", ours, path, None),
+            contenders = [
+                (OURS, ours, path, None),
                 ("nginx", theirs, "/simple/bench-page/", None),
-                ("closed", ours, f"/{USER}/closed/+simple/bench-page/", closed),
+                ("with a password", ours, f"/{USER}/closed/+simple/bench-page/", closed),
             ]
-            samples = {name: [] for name, *_ in rivals}
-            for name, server, path, header in rivals * (rounds + 1):
-                before = processes.cpu_seconds(server.pid)
-                requests, per_second, _ = processes.wrk(server.url + path, seconds, load_core, header)
-                used = processes.cpu_seconds(server.pid) - before
-                samples[name].append((per_second, used / requests * 1e6))
-            rates = {name: [sample[0] for sample in all_[1:]] for name, all_ in samples.items()}
-            costs = {name: [sample[1] for sample in all_[1:]] for name, all_ in samples.items()}
-            bench.row("stage's page hot", rates["open"], rates["nginx"], "requests/s", ">= 0.85", 0)
-            bench.row("stage's page hot, CPU", costs["open"], costs["nginx"], "µs/request", "<= 1.20", 1)
-            bench.row("stage's page hot, with a password : without", rates["closed"], rates["open"], "requests/s", ">= 0.80", 0)
+
+            def sample(_, server, path, header):
+                before = server.cpu()
+                requests, per_second, _ = wrk(server.url + path, 1, bench.load_core, header)
+                return per_second, (server.cpu() - before) / requests * 1e6
+
+            found = bench.turns("stage", contenders, sample)
+    for number, (key, title, unit, better) in enumerate(
+        (("rate", "page of a stage hot", "requests/s", "more"), ("cpu", "page of a stage hot, CPU", "ms/1,000 requests", "less"))
+    ):
+        samples = {name: [got[number] for got in taken] for name, taken in found.items()}
+        guarded = samples.pop("with a password")
+        bench.report.add(f"stage.{key}", title, unit, samples, better, 1 - (number == 0))
+        bench.report.add(f"stage.password.{key}", f"{title}, with a password on each request", unit, {OURS: guarded}, better, 1 - (number == 0))
 
 
 def form_of(bench, project, version):
@@ -185,14 +137,22 @@ def form_of(bench, project, version):
     return form(path, project, version)
 
 
-def uploads(bench, venv):
+def uploads(bench):
     """A hundred uploads of 1 MB, one after another, beside devpi."""
-    count, rounds = (20, 1) if bench.quick else (UPLOADS, 3)
-    ours = PrivateSidewheel(bench.program, bench.fresh("data"), (upstream := bench.upstream()).url)
-    with upstream, ours, Devpi(bench.fresh("devpi"), venv) as theirs:
-        tokens = {server: prepare(server, bases="") for server in (ours, theirs)}
-        samples = {ours: [], theirs: []}
-        for number in range(rounds):
+    count = 20 if bench.quick else UPLOADS
+    with (
+        bench.upstream() as upstream,
+        PrivateSidewheel(bench.program, bench.fresh("data"), upstream.url, load="uploads of 1 MB") as ours,
+        contextlib.ExitStack() as stack,
+    ):
+        servers = [ours]
+        if "devpi" in bench.rivals:
+            servers.append(stack.enter_context(Devpi(bench.fresh("devpi"), rivals.venv("devpi"))))
+        else:
+            bench.report.note("uploads: without devpi, which is not among --rivals")
+        tokens = {server.name: prepare(server, bases="") for server in servers}
+        samples = {server.name: [] for server in servers}
+        for number in range(bench.rounds):
             forms = []
             for n in range(count):
                 project, version = f"bench_{number}", f"1.{n}"
@@ -200,9 +160,9 @@ def uploads(bench, venv):
                 wheel(path, project, version, UPLOAD_BYTES)
                 forms.append(form(path, project, version))
                 path.unlink()
-            for server, took in samples.items():
-                took.append(upload_all(server, tokens[server], forms))
-        bench.rows_beside("devpi", f"{count} uploads of 1 MB", samples[ours], samples[theirs], "s", "<= 1.00", 2)
-        bench.notes.append("uploads: one connection where the server keeps it, a login's token, one project; devpi-server 6.20.3")
-    for directory in (ours.data,):
-        shutil.rmtree(directory, ignore_errors=True)
+            for server in servers:
+                samples[server.name].append(upload_all(server, tokens[server.name], forms))
+        data = ours.data
+    shutil.rmtree(data, ignore_errors=True)
+    bench.report.add("uploads", f"{count} uploads of 1 MB, one after another", "s", samples, "less", 2)
+    bench.report.note("uploads: one connection where the server keeps it, a login's token, one project")

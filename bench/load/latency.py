@@ -1,0 +1,41 @@
+"""Latency at a fixed rate: the 13 KB page, asked for in an open loop at half of what nginx answers at its best."""
+
+import pages
+from clients import page_headers, wrk
+from servers import Nginx
+
+CONNECTIONS = 64
+SHARE_OF_PEAK = 0.5
+
+
+def fixed_rate(bench):
+    pages.make(bench)
+    seconds = 1 if bench.quick else 3
+    with (
+        bench.upstream() as upstream,
+        bench.sidewheel(upstream, core=bench.server_core, workers=1, load="13 KB page at a fixed rate") as ours,
+        Nginx(bench.fresh("nginx"), pages.static_copies(bench, ours), bench.server_core) as nginx,
+        bench.others("latency", upstream, bench.server_core) as others,
+    ):
+        project = pages.project("small")
+        contenders = [(server.name, server, server.page(project)) for server in (ours, nginx, *others)]
+        contenders, _ = pages.warm(bench, "latency", contenders, "identity")
+        peak = bench.report.median("page.small.identity.rate", "nginx")
+        if peak != peak:
+            peak = max(wrk(nginx.url + nginx.page(project), 1, bench.load_core)[1] for _ in range(2))
+        rate = int(peak * SHARE_OF_PEAK)
+
+        def sample(_, server, path):
+            headers = page_headers("identity")
+            got = bench.drain.run(server, CONNECTIONS, seconds, 0, [path], core=bench.load_core, headers=headers, rate=rate)
+            return [got[which] * 1e3 for which in ("p50", "p99", "p999")]
+
+        found = bench.turns("latency", contenders, sample)
+    for number, (which, title) in enumerate((("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"))):
+        samples = {name: [got[number] for got in taken] for name, taken in found.items()}
+        bench.report.add(f"latency.{which}", f"page 13 KB at {rate:,} requests/s, {title}", "ms", samples, "less", 3)
+    behind = [name for name, taken in found.items() if taken and min(got[0] for got in taken) > 100]
+    bench.report.note(
+        f"latency: {CONNECTIONS} connections, requests due at even times, {rate:,} a second (half of nginx's peak), each counted from"
+        " when it was due" + (f"; {', '.join(behind)} cannot keep that rate, so that the times are those of a growing queue" if behind else "")
+    )
