@@ -1,12 +1,16 @@
 """The clients that make the load: wrk, and drain.c, which costs next to nothing."""
 
+import hashlib
 import json
+import os
 import pathlib
 import re
 import subprocess
 
 from processes import PIP_ACCEPT
 
+# What is installed or compiled once, and kept for the next run.
+PLACE = pathlib.Path(__file__).resolve().parents[2] / "target" / "bench-rivals"
 # What uv 0.9 sends for pages; a server may choose any of them.
 UV_ENCODING = "zstd, br, gzip, deflate"
 # A bound for what should end by itself, in seconds.
@@ -28,12 +32,17 @@ def wrk(url, seconds, core, header=None, encoding="identity"):
 
 
 class Drain:
-    """The client of drain.c, compiled once for a run."""
+    """The client of drain.c, compiled once for as long as it stays the same."""
 
-    def __init__(self, directory):
-        self.program = pathlib.Path(directory) / "drain"
+    def __init__(self):
         source = pathlib.Path(__file__).with_name("drain.c")
-        subprocess.run(["cc", "-O2", "-o", str(self.program), str(source)], check=True)
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+        self.program = PLACE / f"drain-{digest}"
+        if not self.program.exists():
+            PLACE.mkdir(parents=True, exist_ok=True)
+            made = self.program.with_suffix(f".{os.getpid()}")
+            subprocess.run(["cc", "-O2", "-o", str(made), str(source)], check=True)
+            made.rename(self.program)
 
     def start(self, server, connections, seconds, requests, paths, core=None, headers=(), rate=None):
         """`requests`: 0 for no bound but the time; `rate`: requests a second, asked when they are due."""

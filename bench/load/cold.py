@@ -29,9 +29,9 @@ PAGES = (
 
 def rounds_of(bench, size, clients, kind):
     """How often a cold file is asked for; 0: not at all. Many clients on a large file take many seconds each time."""
-    if clients == FEW:
-        return bench.rounds
     large = size == "100 MB"
+    if clients == FEW:
+        return bench.rounds if large else 3 * bench.rounds
     if clients == MANY:
         return 1 if large or bench.quick else 2
     if large:
@@ -124,7 +124,7 @@ def crowd(bench, kind, size, clients, paths, contenders, upstream):
         add("last", f"{title}: last client", "ms", 2, 2)
         add("last_first", f"{title}: last client : first", "", 3, 2)
         add("gets", f"{title}: GETs at upstream", "", 4, 0, ("direct",))
-        add("bytes", f"{title}: sent by upstream", "MB", 5, 1, ("direct",))
+        add("bytes", f"{title}: sent by upstream", "MB", 5, 2, ("direct",))
 
 
 def pages(bench):

@@ -1,15 +1,14 @@
 """The rivals: pinned, installed once from PyPI, and started as their own documentation says."""
 
-import pathlib
 import subprocess
 import sys
 
 import processes
+from clients import PLACE
 from devpi import Devpi
 from processes import Process
 from servers import Nginx
 
-PLACE = pathlib.Path(__file__).resolve().parents[2] / "target" / "bench-rivals"
 # nginx and its cache are Debian's.
 KNOWN = ("nginx", "proxy_cache", "devpi", "proxpi", "peryx", "pypiron")
 PINS = {
