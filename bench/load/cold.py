@@ -40,21 +40,23 @@ def rounds_of(bench, size, clients, kind):
     return 1 if bench.quick else 2
 
 
-def files(bench):
-    plans = {kind: plan(bench, kind) for kind in UPSTREAM_TITLES if kind != "far" or servers.can_wait()}
+def files(bench, sizes=(), crowds=(FEW, MANY, CROWD)):
+    plans = {kind: plan(bench, kind, sizes, crowds) for kind in UPSTREAM_TITLES if kind != "far" or servers.can_wait()}
     for size, project, count in SIZES:
         most = max(sum(rounds for which, _, rounds in steps if which == size) for steps in plans.values())
-        bench.wheels(project, most, count)
-    if not bench.quick:
+        if most:
+            bench.wheels(project, most, count)
+    if any(step[0] == HUGE[0] for steps in plans.values() for step in steps):
         bench.wheels(HUGE[1], 1, HUGE[2])
     for kind, steps in plans.items():
         one_upstream(bench, kind, steps)
 
 
-def plan(bench, kind):
+def plan(bench, kind, sizes, crowds):
     """(size, clients, rounds) in order."""
-    steps = [(size, clients, rounds_of(bench, size, clients, kind)) for size, *_ in SIZES for clients in (FEW, MANY, CROWD)]
-    if not bench.quick and kind != "far":
+    chosen = [size for size, *_ in SIZES if not sizes or size in sizes]
+    steps = [(size, clients, rounds_of(bench, size, clients, kind)) for size in chosen for clients in crowds]
+    if not bench.quick and not sizes and kind != "far":
         steps.append((HUGE[0], FEW, 1))
     return [step for step in steps if step[2]]
 

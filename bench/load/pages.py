@@ -52,7 +52,7 @@ def make(bench):
         bench.fixture.long_page(project(kind), files)
 
 
-def hot(bench):
+def hot(bench, kinds=("small", "big"), encodings=("identity", "gzip", "uv")):
     make(bench)
     with (
         bench.upstream() as upstream,
@@ -61,14 +61,15 @@ def hot(bench):
         bench.others("page", upstream, bench.server_core) as others,
     ):
         bench.report.note(f"Sidewheel's command: {ours.command.replace(str(bench.root), 'TMP')}")
-        for kind, title, files, connections in KINDS:
-            for encoding, sent, who in ENCODINGS:
+        for kind, title, _, connections in (one for one in KINDS if one[0] in kinds):
+            for encoding, sent, who in (one for one in ENCODINGS if one[0] in encodings):
                 contenders = [(OURS, ours, ours.page(project(kind))), ("nginx", nginx, nginx.page(project(kind)))]
                 if sent != "identity":
                     contenders.append((GZIP_STATIC, nginx, f"/gz/{project(kind)}/"))
                 contenders += [(other.name, other, other.page(project(kind))) for other in others]
                 one(bench, f"page.{kind}.{encoding}", f"page {title} hot, {who}", contenders, sent, connections)
-        two_workers(bench, upstream)
+        if (KINDS[0][0], ENCODINGS[0][0]) == (kinds[0], encodings[0]):
+            two_workers(bench, upstream)
 
 
 def one(bench, key, title, contenders, sent, connections):

@@ -17,8 +17,8 @@ SIZES = (
 )
 
 
-def hot(bench):
-    sizes = [size for size in SIZES if not bench.quick or size[0] != "500 MB"]
+def hot(bench, only=()):
+    sizes = [size for size in SIZES if (size[0] in only if only else not bench.quick or size[0] != "500 MB")]
     for _, project, size, _, count, _ in sizes:
         bench.wheels(project, count, size)
     core = bench.server_core
