@@ -16,6 +16,8 @@ import urllib.request
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
+# Some rivals never rest.
+SETTLE_SECONDS_MAX = 10
 
 # What pip 25 sends.
 PIP_ACCEPT = (
@@ -151,7 +153,7 @@ class Process:
         """Waits until what it does after an answer (books, metadata) is done: until it uses no more CPU."""
         quiet = 0
         last = self.cpu()
-        end = time.monotonic() + START_SECONDS_MAX
+        end = time.monotonic() + SETTLE_SECONDS_MAX
         while quiet < 3 and time.monotonic() < end:
             time.sleep(0.1)
             used = self.cpu()
