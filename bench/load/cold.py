@@ -5,7 +5,7 @@ import shutil
 
 import fixture
 import servers
-from clients import UV_ENCODING, page_headers
+from clients import DRAIN_SECONDS_MAX, UV_ENCODING, page_headers
 from report import OURS
 
 # (title, project, bytes)
@@ -16,6 +16,9 @@ SIZES = (
 )
 HUGE = ("500 MB", "cold-huge", fixture.HUGE_FILE_BYTES)
 FEW, MANY, CROWD = 1, 32, 200
+PAGE_SECONDS_MAX = 20
+# What a server may take for a crowd; ours and direct ones have the client's own bound.
+CROWD_SECONDS_MAX = 30
 UPSTREAM_TITLES = {"fast": "upstream as fast as loopback", "limited": "upstream at 100 MiB/s", "far": "upstream at 100 MiB/s, 20 ms away"}
 
 # (key, title, files)
@@ -103,7 +106,7 @@ def crowd(bench, kind, size, clients, paths, contenders, upstream):
         path = current[0]
         before = upstream.log_size()
         asked = path if name == "direct" else links[size][filename(path)]
-        got = bench.drain.whole(server, clients, [asked])
+        got = bench.drain.whole(server, clients, [asked], seconds=CROWD_SECONDS_MAX if name in bench.rivals else DRAIN_SECONDS_MAX)
         if name != "direct":
             server.settled()
         gets, sent = upstream.asked(path, before)
@@ -164,7 +167,7 @@ def one_page(bench, key, title, names, contenders, sent):
     found, current = {}, [None]
 
     def sample(name, server):
-        got = bench.drain.whole(server, 1, [server.page(current[0])], headers=page_headers(sent))
+        got = bench.drain.whole(server, 1, [server.page(current[0])], seconds=PAGE_SECONDS_MAX, headers=page_headers(sent))
         if name != "direct":
             server.settled()
         return got["total_median"] * 1e3

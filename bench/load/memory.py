@@ -47,7 +47,7 @@ def one(bench, server, count):
     for kind, *_ in pages.KINDS:
         for _, sent, _ in pages.ENCODINGS:
             path = server.page(pages.project(kind))
-            bench.drain.whole(server, 4, [path], 8, headers=page_headers(sent))
+            bench.drain.whole(server, 4, [path], 8, 30, headers=page_headers(sent))
     server.settled()
     after_pages = server.memory()[0]
     links = server.links("memory-large")[:count]

@@ -13,7 +13,7 @@ from servers import Nginx
 KINDS = (("small", "13 KB", fixture.PAGE_FILES, 16), ("big", "2.5 MB", fixture.BIG_PAGE_FILES, 8))
 # (key, what the client sends, what it is called)
 ENCODINGS = (("identity", "identity", "identity"), ("gzip", "gzip", "gzip"), ("uv", UV_ENCODING, "as uv asks"))
-WARM_SECONDS_MAX = 60
+WARM_SECONDS_MAX = 20
 # How long one client alone waits for a server that answers nobody when many ask.
 SLOW_SECONDS = 10
 GZIP_STATIC = "nginx gzip_static"

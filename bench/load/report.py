@@ -84,7 +84,7 @@ class Report:
             parts += lines([("target", "ours", "theirs", "is", "goal", ""), *goals])
         parts += ["", "Notes", ""]
         parts += [f"- {note}" for note in self.notes]
-        parts += [f"- {what}: {server} has none: {why}" for (what, server), why in self.absent.items()]
+        parts += [f"- {what}, {server} left out: {why}" for (what, server), why in self.absent.items()]
         return "\n".join(parts)
 
     def highest(self):
