@@ -6,7 +6,8 @@
 pub mod machine;
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Asks the system to forget what it keeps in memory of a part of a file that was read once and is not read again. Where
 /// it cannot, it keeps it.
@@ -21,6 +22,23 @@ pub fn forget_pages(file: &File, at: u64, _len: u64) {
     if at == 0 {
         let _ = rustix::fs::fcntl_nocache(file, true);
     }
+}
+
+/// Lets the system send `count` bytes of a file from `at` to a socket, by itself and without a copy of ours (sendfile); how
+/// many it took, 0 at the end of the file.
+///
+/// # Errors
+///
+/// `WouldBlock` where a socket that does not wait has no room; `Unsupported` where the system does not do it.
+#[cfg(target_os = "linux")]
+pub fn send_file(socket: BorrowedFd<'_>, file: &File, at: u64, count: u64) -> io::Result<usize> {
+    let (mut at, count) = (at, usize::try_from(count).unwrap_or(usize::MAX));
+    Ok(rustix::fs::sendfile(socket, file, Some(&mut at), count)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn send_file(_: BorrowedFd<'_>, _: &File, _: u64, _: u64) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -17,11 +17,13 @@ mod operators;
 mod pages;
 mod places;
 mod pulse;
+mod recall;
 mod reply;
 mod send;
 mod statuses;
 mod takeover;
 mod uploads;
+mod ways;
 mod web;
 
 pub use control::{Event, Standing};

@@ -59,12 +59,12 @@ impl FileBody {
         Self(Source::Once(Some(Piece::Bytes(bytes))))
     }
 
-    pub(super) fn memory(known: Arc<KnownFile>, disk: Arc<Disk>, range: Range<u64>) -> Self {
+    pub(super) fn memory(known: &Arc<KnownFile>, disk: &Arc<Disk>, range: Range<u64>) -> Self {
         let (Some(bytes), Some(known_digest)) = (&known.bytes, known.digest) else { return Self::empty() };
         if bytes.len() <= HELD_BYTES_MAX {
             return Self::bytes(bytes.slice(range.start as usize..range.end as usize));
         }
-        let (known, uses) = (Arc::downgrade(&known), known.uses.clone());
+        let (known, uses, disk) = (Arc::downgrade(known), known.uses.clone(), Arc::clone(disk));
         Self(Source::Once(Some(Piece::Shared(Shared { known, uses, disk, known_digest, range }))))
     }
 
@@ -86,6 +86,20 @@ impl FileBody {
 
     pub(super) fn plain(plain: Plain) -> Self {
         Self(Source::Plain(Box::new(plain)))
+    }
+
+    /// All of it, where it is here in one piece; then nothing is left.
+    pub fn in_one(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Source::Once(piece) => match piece.take() {
+                Some(Piece::Bytes(bytes)) => Some(bytes),
+                other => {
+                    *piece = other;
+                    None
+                }
+            },
+            _ => None,
+        }
     }
 
     /// The next piece; `None` at the end, which is reached only when everything was as promised.

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use url::Url;
 
 /// A wish for a file.
@@ -47,6 +47,8 @@ pub struct FileAnswer {
     pub elsewhere: Option<Url>,
     /// Where what is sent of it is counted; none for what users own.
     pub uses: Option<Arc<Uses>>,
+    /// What keeps its heads, where its bytes are in memory.
+    pub heads: Option<Arc<KnownFile>>,
 }
 
 /// What the page of a project says of one file.
@@ -74,6 +76,9 @@ pub struct KnownFile {
     pub uses: Option<Arc<Uses>>,
     /// Times asked for since it is known.
     pub asked: AtomicU32,
+    /// For the mouth that serves it: the part of its head that never changes, made once for those who may all read it, and
+    /// once for those who had to be let in.
+    pub heads: [OnceLock<Bytes>; 2],
 }
 
 /// Up to here a file of which a part is asked for is fetched whole: a resolver that reads its metadata by ranges will
@@ -83,9 +88,18 @@ const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
 /// Whether a file that is asked for the second time is read into memory although that evicts something.
 const ASKED_BEFORE: u32 = 1;
 
+impl FileAnswer {
+    /// What hangs on a file of ours.
+    pub(super) fn of_private(disk: &DiskFile, digest: Sha256, part: RangeAnswer) -> Self {
+        let body = FileBody::disk(disk, chosen(&part, disk.len));
+        let (total, digest, tier) = (disk.len, Some(digest), Tier::Disk);
+        Self { total, digest, modified: None, part, body, tier, elsewhere: None, uses: None, heads: None }
+    }
+}
+
 impl KnownFile {
     pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>, uses: Option<Arc<Uses>>) -> Self {
-        Self { facts, digest, bytes, uses, asked: AtomicU32::new(0) }
+        Self { facts, digest, bytes, uses, asked: AtomicU32::new(0), heads: Default::default() }
     }
 }
 
@@ -377,8 +391,8 @@ impl House {
     fn from_memory(self: &Arc<Self>, known: Arc<KnownFile>, part: RangeAnswer) -> FileAnswer {
         let total = known.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         let (facts, digest, uses) = (Arc::clone(&known.facts), known.digest, known.uses.clone());
-        let body = FileBody::memory(known, Arc::clone(&self.disk), chosen(&part, total));
-        FileAnswer { uses, ..answer(&facts, digest, total, part, body, Tier::Memory) }
+        let body = FileBody::memory(&known, &self.disk, chosen(&part, total));
+        FileAnswer { uses, heads: Some(known), ..answer(&facts, digest, total, part, body, Tier::Memory) }
     }
 
     /// Reads a file into memory when there is room for it, or when it is asked for again. `mirror`: whose it is.
@@ -469,7 +483,7 @@ pub(super) fn answer(
     body: FileBody,
     tier: Tier,
 ) -> FileAnswer {
-    FileAnswer { total, digest, modified: facts.modified, part, body, tier, elsewhere: None, uses: None }
+    FileAnswer { total, digest, modified: facts.modified, part, body, tier, elsewhere: None, uses: None, heads: None }
 }
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {

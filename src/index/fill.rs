@@ -31,7 +31,9 @@ impl House {
         leader: FileLeader,
     ) {
         let leader = Arc::new(leader);
+        // Looking costs less than the way to a thread that may wait.
         if let Some(digest) = digest
+            && self.disk.has(&digest)
             && self.checked_from_disk(&digest, facts.size, &leader).await
         {
             return;

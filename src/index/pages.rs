@@ -228,7 +228,7 @@ pub(super) fn from_memory(tier: Tier) -> Tier {
 
 /// The key of a project's page.
 pub fn page_of(index: &IndexName, project: &ProjectName) -> DocumentKey {
-    DocumentKey { index: index.clone(), kind: DocumentKind::Page, name: project.as_str().into() }
+    DocumentKey { index: index.clone(), kind: DocumentKind::Page, name: project.shared() }
 }
 
 impl Base {

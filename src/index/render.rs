@@ -30,8 +30,9 @@ pub struct RenderedPage {
     pub basis: Basis,
     /// A stage's page: what is uploaded is to be seen in it at once.
     pub of_stage: bool,
-    /// For the mouth that serves the page: the part of its head that never changes, made once.
-    pub head: OnceLock<Bytes>,
+    /// For the mouth that serves the page: the part of its head that never changes, made once for each way to say how
+    /// long it may be kept.
+    pub heads: [OnceLock<Bytes>; 3],
 }
 
 /// Levels: measured on a 2.5 MB page (bench/pages.rs), the best ratio that stays near 50 MB/s or more.
@@ -104,7 +105,7 @@ impl House {
             is_json_document: key.document.kind == DocumentKind::LegacyJson,
             of_stage: basis.is_of_stage(),
             basis,
-            head: OnceLock::new(),
+            heads: Default::default(),
         });
         if page.basis.is_current() {
             self.memory.insert(Key::Page(key), Value::Page(Arc::clone(&page)));

@@ -303,17 +303,7 @@ impl House {
         let Some((digest, size)) = row.metadata else { return Err(IndexError::NoMetadata(row.filename.to_string())) };
         let disk = self.whole_private(&digest, size, &name()).await?;
         let part = choose(ask, Some(digest), Some(disk.len));
-        let body = FileBody::disk(&disk, chosen(&part, disk.len));
-        Ok(FileAnswer {
-            total: disk.len,
-            digest: Some(digest),
-            modified: None,
-            part,
-            body,
-            tier: Tier::Disk,
-            elsewhere: None,
-            uses: None,
-        })
+        Ok(FileAnswer::of_private(&disk, digest, part))
     }
 
     /// A file of ours, verified once in this run before the first byte leaves; a damaged one is set aside.
@@ -356,16 +346,7 @@ impl House {
             return Err(unknown());
         }
         let disk = self.whole_private(&row.sha256, row.size, &name).await?;
-        Ok(FileAnswer {
-            total: disk.len,
-            digest: Some(row.sha256),
-            modified: None,
-            part: RangeAnswer::Whole,
-            body: FileBody::disk(&disk, 0..disk.len),
-            tier: Tier::Disk,
-            elsewhere: None,
-            uses: None,
-        })
+        Ok(FileAnswer::of_private(&disk, row.sha256, RangeAnswer::Whole))
     }
 
     pub(super) async fn provenance(&self, key: &FileKey) -> Result<String, IndexError> {

@@ -7,9 +7,10 @@ use super::send::{Cut, Sender};
 use super::statuses::RETRY_AFTER_SECONDS;
 use crate::http::{Field, HEAD_BYTES_MAX, HeadError, HeadFacts, Via, check_head};
 use crate::metrics::Kind;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -38,6 +39,7 @@ impl Peer {
 /// One connection: requests one after another until either side ends it.
 pub struct Connection<'a, S: ?Sized> {
     stream: &'a mut S,
+    socket: Option<BorrowedFd<'a>>,
     handler: &'a Handler,
     gate: &'a Gate,
     turn: watch::Receiver<Turn>,
@@ -45,6 +47,8 @@ pub struct Connection<'a, S: ?Sized> {
     /// Whether it ends with its first answer.
     once: bool,
     buffer: BytesMut,
+    /// The head of an answer, written anew each time.
+    head: Vec<u8>,
 }
 
 /// First room for a head, in bytes: most clients' heads are under 1 KiB.
@@ -67,7 +71,12 @@ enum Incoming {
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
     pub fn new(stream: &'a mut S, handler: &'a Handler, gate: &'a Gate, peer: Peer) -> Self {
         let buffer = BytesMut::with_capacity(HEAD_BYTES);
-        Self { stream, handler, gate, turn: gate.turn(), peer, once: false, buffer }
+        Self { stream, socket: None, handler, gate, turn: gate.turn(), peer, once: false, buffer, head: Vec::new() }
+    }
+
+    /// Where the stream is a socket's own, with nothing in between: files may be sent to it by the system.
+    pub fn over(self, socket: Option<BorrowedFd<'a>>) -> Self {
+        Self { socket, ..self }
     }
 
     /// A request that another process passed on, some of which was read already.
@@ -171,7 +180,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         if self.buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
             return Some(Incoming::Refused(HeadError::RequestLine));
         }
-        while let Some(at) = self.buffer.get(*seen..)?.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', self.buffer.get(*seen..)?) {
             let end = *seen + at + 1;
             match self.buffer.get(..end)? {
                 [.., b'\n', b'\r', b'\n'] => return Some(Incoming::Head(end)),
@@ -235,8 +244,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             },
             _ => None,
         };
-        let head = self.head_of(reply, keep, minor);
-        let mut sender = Sender::new(self.stream, head, self.handler.timeouts().stalled);
+        self.write_head(reply, keep, minor);
+        let mut sender = Sender::new(self.stream, self.socket, &self.head, self.handler.timeouts().stalled);
         let sent = match &mut reply.body {
             _ if head_only => Ok(()),
             Body::Empty => Ok(()),
@@ -251,8 +260,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
         sent.map(|()| sender.sent).map_err(|cut| (sender.sent, cut))
     }
 
-    fn head_of(&self, reply: &Reply, keep: bool, minor: u8) -> Bytes {
-        let mut head = BytesMut::with_capacity(256 + reply.made.len() + reply.lines.len());
+    fn write_head(&mut self, reply: &Reply, keep: bool, minor: u8) {
+        let head = &mut self.head;
+        head.clear();
+        head.reserve(256 + reply.made.len() + reply.lines.len());
         match reply.status {
             Status::OK if reply.reason.is_none() => head.put_slice(b"HTTP/1.1 200 OK\r\n"),
             status => {
@@ -261,7 +272,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             }
         }
         head.put_slice(b"Date: ");
-        put_date(&mut head, self.handler.unix());
+        put_date(head, self.handler.unix());
         head.put_slice(b"\r\n");
         head.put_slice(&reply.made);
         head.put_slice(reply.lines.as_bytes());
@@ -275,7 +286,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
             (true, 0) => head.put_slice(b"Connection: keep-alive\r\n\r\n"),
             (true, _) => head.put_slice(b"\r\n"),
         }
-        head.freeze()
     }
 
     /// Carries a request to the server that took over, and its answer back.
@@ -338,7 +348,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send + ?Sized> Connection<'a, S> {
 }
 
 /// The date of an answer (RFC 9110 §6.6.1), written anew once a second for each worker.
-fn put_date(head: &mut BytesMut, unix: u64) {
+fn put_date(head: &mut Vec<u8>, unix: u64) {
     thread_local! {
         static DATE: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
     }

@@ -3,6 +3,7 @@ use super::connection::Peer;
 use super::events::STREAMS_MAX;
 use super::incoming::Incoming;
 use super::places::Places;
+use super::recall;
 use super::reply::{Reply, Status};
 use super::send::Cut;
 use super::statuses;
@@ -148,7 +149,7 @@ impl Handler {
         body: &mut Incoming<'_, S>,
     ) -> Reply {
         let facts = request.facts;
-        let json = http::wants_plain_json(facts.get(Field::Accept));
+        let json = recall::accept(facts.get(Field::Accept)).plain_json;
         let reads = matches!(facts.method, "GET" | "HEAD");
         match self.parts.hosts.check(facts.host, http::authority(facts.target), request.via) {
             HostAnswer::Ok => {}
@@ -170,9 +171,9 @@ impl Handler {
         if facts.target.len() > http::TARGET_BYTES_MAX {
             return refuse(Status(414), "the request target is too long", json);
         }
-        match http::route(facts.target) {
-            Routed::Found { route, query } => self.go(request, route, &query, json, body).await,
-            Routed::Redirect { location } if reads => redirect(&location),
+        match &*recall::route(facts.target) {
+            Routed::Found { route, query } => self.go(request, route.clone(), query, json, body).await,
+            Routed::Redirect { location } if reads => redirect(location),
             Routed::Redirect { location } => {
                 let sentence = format!("write to {location}");
                 Reply::error(Status(405), Kind::Other, &sentence, json).line("Allow", "GET, HEAD")
@@ -303,6 +304,7 @@ impl Handler {
             return;
         }
         let peer = request.peer.address.map(|address| address.ip().to_string());
+        let client = facts.get(Field::UserAgent).and_then(|agent| agent.split(' ').next()).unwrap_or("-");
         tracing::info!(
             target: "access",
             method = &*shown(facts.method),
@@ -312,7 +314,7 @@ impl Handler {
             cache = reply.tier.map_or("-", |tier| tier.as_str()),
             milliseconds = took.as_micros() as f64 / 1e3,
             peer = peer.as_deref().unwrap_or("unix"),
-            client = shown(facts.get(Field::UserAgent).unwrap_or("-")).split(' ').next().unwrap_or("-"),
+            client = &*shown(client),
             cut = cut.map(cut_word),
         );
     }

@@ -1,5 +1,6 @@
 use super::api::{Openness, found};
 use super::handler::{Handler, Request, failed};
+use super::recall;
 use super::reply::{Body, Reply, Status};
 use crate::http::{self, Encoding, Field, FileWhat, Format, IndexRef, Negotiated, Query, RangeAnswer};
 use crate::index::{
@@ -76,7 +77,7 @@ impl Handler {
             Ok(openness) => openness,
             Err(why) => return self.denied(request, &why, kind, json),
         };
-        let encoding = http::encoding(facts.get(Field::AcceptEncoding));
+        let encoding = recall::encoding(facts.get(Field::AcceptEncoding));
         let no_cache = http::cache_directives(facts.get(Field::CacheControl)).no_cache;
         let ask = PageAsk { page: PageKey { document, format, encoding, base }, no_cache };
         match self.index().page(ask).await {
@@ -98,15 +99,17 @@ impl Handler {
         let mut reply = Reply::new(status, kind).tier(tier);
         // A page that may be out of date is asked for again each time, and so is a stage's: what was uploaded is to be
         // seen at once, and pip and uv believe what this line says.
-        reply.lines = match (tier, openness) {
-            (_, Openness::Protected) => "Cache-Control: no-cache, private\r\n".to_owned(),
-            _ if tier == Tier::Stale || page.of_stage => "Cache-Control: no-cache\r\n".to_owned(),
-            _ => format!("Cache-Control: max-age={}, public\r\n", self.page_max_age()),
+        let keep = match (tier, openness) {
+            (_, Openness::Protected) => Keep::ByOne,
+            _ if tier == Tier::Stale || page.of_stage => Keep::IfAsked,
+            _ => Keep::ForNow,
         };
         if not_modified {
+            reply.lines = keep.line(self.page_max_age());
             return reply.line("ETag", &page.etag).line("Vary", VARY);
         }
-        reply.made = page.head.get_or_init(|| page_head(page)).clone();
+        let made = || page_head(page, &keep.line(self.page_max_age()));
+        reply.made = page.heads.get(keep as usize).map_or_else(made, |head| head.get_or_init(made).clone());
         reply.body = Body::Bytes(page.body.clone());
         reply
     }
@@ -120,7 +123,7 @@ impl Handler {
         json: bool,
     ) -> Reply {
         let Some(format) = negotiated(request, query) else { return not_acceptable(Kind::List) };
-        let encoding = http::encoding(request.facts.get(Field::AcceptEncoding));
+        let encoding = recall::encoding(request.facts.get(Field::AcceptEncoding));
         // The list is kept in gzip only, which every client that takes a compression takes.
         let encoding = if encoding == Encoding::Identity { encoding } else { Encoding::Gzip };
         let index = self.index_name(index);
@@ -212,7 +215,12 @@ fn base_of(index: &IndexRef) -> Base {
 }
 
 fn negotiated(request: &Request<'_>, query: &Query) -> Option<Format> {
-    match http::negotiate(request.facts.get(Field::Accept), query.format.as_deref()) {
+    let accept = request.facts.get(Field::Accept);
+    let negotiated = match &query.format {
+        Some(format) => http::negotiate(accept, Some(format)),
+        None => recall::accept(accept).format,
+    };
+    match negotiated {
         Negotiated::Format(format) => Some(format),
         Negotiated::NotAcceptable => None,
     }
@@ -224,10 +232,30 @@ fn not_acceptable(kind: Kind) -> Reply {
     Reply::error(Status(406), kind, sentence, false).line("Vary", VARY)
 }
 
-fn page_head(page: &RenderedPage) -> Bytes {
+/// How a page may be kept.
+#[derive(Clone, Copy)]
+enum Keep {
+    /// By who asked for it, asking again each time.
+    ByOne,
+    /// By anybody, asking again each time.
+    IfAsked,
+    ForNow,
+}
+
+impl Keep {
+    fn line(self, max_age: u64) -> String {
+        match self {
+            Self::ByOne => "Cache-Control: no-cache, private\r\n".to_owned(),
+            Self::IfAsked => "Cache-Control: no-cache\r\n".to_owned(),
+            Self::ForNow => format!("Cache-Control: max-age={max_age}, public\r\n"),
+        }
+    }
+}
+
+fn page_head(page: &RenderedPage, cache_control: &str) -> Bytes {
     let content_type = if page.is_json_document { "application/json" } else { page.format.content_type() };
     let mut head = format!(
-        "Content-Type: {content_type}\r\nContent-Length: {}\r\nETag: {}\r\nVary: {VARY}\r\n{PAGE_SAFE}",
+        "Content-Type: {content_type}\r\nContent-Length: {}\r\nETag: {}\r\nVary: {VARY}\r\n{cache_control}{PAGE_SAFE}",
         page.body.len(),
         page.etag
     );
@@ -241,50 +269,69 @@ fn page_head(page: &RenderedPage) -> Bytes {
 }
 
 /// `pinned`: the URL names the bytes by their digest or by upstream's own path.
-fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: bool, openness: Openness) -> Reply {
-    let FileAnswer { total, digest, modified, part, body, tier, elsewhere, uses } = answer;
-    if let Some(url) = elsewhere {
+fn file_reply(request: &Request<'_>, mut answer: FileAnswer, kind: Kind, pinned: bool, openness: Openness) -> Reply {
+    if let Some(url) = &answer.elsewhere {
         return found(url.as_str());
     }
-    let etag = digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
     let facts = request.facts;
     let (none_match, since) = (facts.get(Field::IfNoneMatch), facts.get(Field::IfModifiedSince));
-    let not_modified = http::not_modified(none_match, since, &etag, modified);
-    let (status, len) = match part {
-        _ if not_modified => (Status::NOT_MODIFIED, None),
-        RangeAnswer::Whole => (Status::OK, Some(total)),
-        RangeAnswer::Part { start, end_inclusive } => (Status::PARTIAL, Some(end_inclusive - start + 1)),
-        RangeAnswer::Unsatisfiable => (Status(416), Some(0)),
+    let etag = || answer.digest.map(|digest| format!("\"{digest}\"")).unwrap_or_default();
+    let asks = none_match.is_some() || since.is_some();
+    let not_modified = asks && http::not_modified(none_match, since, &etag(), answer.modified);
+    let status = match answer.part {
+        _ if not_modified => Status::NOT_MODIFIED,
+        RangeAnswer::Whole => Status::OK,
+        RangeAnswer::Part { .. } => Status::PARTIAL,
+        RangeAnswer::Unsatisfiable => Status(416),
     };
-    let mut reply = Reply::new(status, kind).tier(tier);
-    let lines = &mut reply.lines;
-    lines.reserve(512);
-    if let Some(len) = len {
-        let _ = write!(lines, "Content-Length: {len}\r\n");
-        lines.push_str(match kind {
+    let mut reply = Reply::new(status, kind).tier(answer.tier);
+    let lines = || file_lines(&answer, &etag(), not_modified, kind, pinned, openness);
+    match answer.heads.as_ref().and_then(|known| known.heads.get(usize::from(openness == Openness::Protected))) {
+        Some(head) if status == Status::OK => reply.made = head.get_or_init(|| lines().into()).clone(),
+        _ => reply.lines = lines(),
+    }
+    if !not_modified {
+        reply.body = match answer.body.in_one() {
+            Some(bytes) => Body::Bytes(bytes),
+            None => Body::File(Box::new(answer.body)),
+        };
+        reply.uses = answer.uses;
+    }
+    reply
+}
+
+fn file_lines(
+    answer: &FileAnswer,
+    etag: &str,
+    not_modified: bool,
+    kind: Kind,
+    pinned: bool,
+    openness: Openness,
+) -> String {
+    let mut lines = String::with_capacity(512);
+    let total = answer.total;
+    let (len, range) = match answer.part {
+        RangeAnswer::Whole => (total, None),
+        RangeAnswer::Part { start, end_inclusive: end } => {
+            (end - start + 1, Some(format!("Content-Range: bytes {start}-{end}/{total}\r\n")))
+        }
+        RangeAnswer::Unsatisfiable => (0, Some(format!("Content-Range: bytes */{total}\r\n"))),
+    };
+    if !not_modified {
+        let content_type = match kind {
             Kind::Metadata => "Content-Type: text/plain; charset=utf-8\r\n",
             _ => "Content-Type: application/octet-stream\r\nContent-Disposition: attachment\r\n",
-        });
-        lines.push_str(FILE_SAFE);
+        };
+        let _ = write!(lines, "Content-Length: {len}\r\n{content_type}{FILE_SAFE}{}", range.unwrap_or_default());
     }
-    match part {
-        _ if not_modified => {}
-        RangeAnswer::Part { start, end_inclusive } => {
-            let _ = write!(lines, "Content-Range: bytes {start}-{end_inclusive}/{total}\r\n");
-        }
-        RangeAnswer::Unsatisfiable => {
-            let _ = write!(lines, "Content-Range: bytes */{total}\r\n");
-        }
-        RangeAnswer::Whole => {}
-    }
-    if digest.is_some() {
+    if !etag.is_empty() {
         let _ = write!(lines, "ETag: {etag}\r\n");
     }
-    if let Some(modified) = modified {
+    if let Some(modified) = answer.modified {
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(modified);
         let _ = write!(lines, "Last-Modified: {}\r\n", httpdate::fmt_http_date(time));
     }
-    let cache_control = match part {
+    let cache_control = match answer.part {
         RangeAnswer::Unsatisfiable => "no-store",
         _ if openness == Openness::Protected && !pinned => "no-cache, private",
         _ if openness == Openness::Protected => PROTECTED_FILE_CACHE_CONTROL,
@@ -293,9 +340,5 @@ fn file_reply(request: &Request<'_>, answer: FileAnswer, kind: Kind, pinned: boo
         _ => FILE_CACHE_CONTROL,
     };
     let _ = write!(lines, "Accept-Ranges: bytes\r\nCache-Control: {cache_control}\r\n");
-    if !not_modified {
-        reply.body = Body::File(Box::new(body));
-        reply.uses = uses;
-    }
-    reply
+    lines
 }
