@@ -24,8 +24,11 @@ const DIRECT_BYTES_MIN: u64 = 64 * 1024;
 /// the worker waits.
 const DIRECT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What is read and written where the system sends the rest: with the head, and to be woken when the socket has room.
-const FEELER_BYTES: usize = 16 * 1024;
+/// What of it is read and written with the head.
+const FIRST_BYTES: usize = 16 * 1024;
+
+/// What of it is read and written where the socket has no room, so that we are woken when it has.
+const FEELER_BYTES: usize = 4 * 1024;
 
 /// Bytes that one answer may send before others have their turn, to a client that takes them as fast: a millisecond.
 const BURST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -57,6 +60,8 @@ pub struct Sender<'a, W: ?Sized> {
     to: &'a mut W,
     /// The socket below `to`, where nothing lies between: the system may send files to it by itself.
     socket: Option<BorrowedFd<'a>>,
+    /// The socket took less than it was offered: it has no room.
+    full: bool,
     /// What is left of it to send.
     head: &'a [u8],
     /// How long the client may take nothing.
@@ -69,7 +74,7 @@ pub struct Sender<'a, W: ?Sized> {
 
 impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
     pub fn new(to: &'a mut W, socket: Option<BorrowedFd<'a>>, head: &'a [u8], patience: Duration) -> Self {
-        Self { to, socket, head, patience, burst: 0, sent: 0 }
+        Self { to, socket, full: false, head, patience, burst: 0, sent: 0 }
     }
 
     /// Sends the head alone, if it is not sent yet, and pushes out what a buffer holds.
@@ -197,15 +202,16 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         let left = range.end - range.start;
         let mut piece_bytes = PIECE_BYTES;
         if let Some(socket) = self.socket.filter(|_| left >= DIRECT_BYTES_MIN) {
-            piece_bytes = FEELER_BYTES;
-            if self.head.is_empty() {
+            piece_bytes = if self.head.is_empty() { FEELER_BYTES } else { FIRST_BYTES };
+            if self.head.is_empty() && !std::mem::take(&mut self.full) {
                 // What a buffer holds goes first.
                 ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
-                let began = Instant::now();
-                match platform::send_file(socket, file, range.start, left.min(DIRECT_BYTES_MAX)) {
+                let (asked, began) = (left.min(DIRECT_BYTES_MAX), Instant::now());
+                match platform::send_file(socket, file, range.start, asked) {
                     Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
                     Ok(count) => {
                         WAYS.note(Way::Direct, count, began.elapsed());
+                        self.full = (count as u64) < asked;
                         return Poll::Ready(Ok(count));
                     }
                     // The write below sees to it that we are woken.
