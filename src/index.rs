@@ -158,6 +158,8 @@ struct House {
     memory: Memory<Key, Value>,
     states: states::States,
     refreshes: Calls<DocumentKey, pages::Refreshed>,
+    /// Room for what is shown before it is in the database, in KiB.
+    unsaved: Arc<Semaphore>,
     /// By the generation too: who comes after a change does not join a rendering from before it.
     renders: Calls<(PageKey, u64), Result<Arc<RenderedPage>, IndexError>>,
     lists: Calls<IndexName, list::Fetched>,
@@ -193,7 +195,7 @@ struct House {
     checking: Semaphore,
     docs: docs::DocsRoom,
     stopping: AtomicBool,
-    /// One clone for each task that fills a flight and keeps the books after it.
+    /// One clone for each task that fills a flight and keeps the books after it, or writes what was fetched.
     tasks: Arc<()>,
 }
 
@@ -239,6 +241,7 @@ impl Index {
             memory: Memory::new(parts.memory_bytes / 100 * CACHE_PERCENT),
             states: states::States::new(),
             refreshes: Calls::new(),
+            unsaved: Arc::new(Semaphore::new(refresh::UNSAVED_KIB_MAX)),
             renders: Calls::new(),
             lists: Calls::new(),
             metadata_calls: Calls::new(),

@@ -151,7 +151,7 @@ impl House {
         (refreshed.unwrap_or(Refreshed::Failed(IndexError::Lost)), tier)
     }
 
-    /// The content of a document that is stored.
+    /// The content of a document that is stored, or on its way there.
     pub(super) async fn content(
         &self,
         document: &DocumentKey,
@@ -160,6 +160,9 @@ impl House {
         if let Some(latest) = state.latest()
             && let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone(), latest))
         {
+            return Ok(Some(content));
+        }
+        if let Some(content) = state.unsaved() {
             return Ok(Some(content));
         }
         let Some(stored) = self.store.document(document).await? else { return Ok(None) };

@@ -3,17 +3,24 @@ use super::errors::IndexError;
 use super::keys::{Content, Key, Value};
 use super::mirror::Mirror;
 use super::pages::Refreshed;
-use super::states::Stored;
+use super::states::{DocumentState, Stored};
 use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
 use crate::simple::{self, PageError, ProjectPage};
 use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators, WholeBody};
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// Largest answer of the legacy JSON API that is taken, in bytes; those of large projects are 10 to 30 MB.
 const LEGACY_JSON_BYTES_MAX: usize = 48 * 1024 * 1024;
+
+/// Content that is shown but not in the database yet, at most, in KiB of memory. A larger one goes alone.
+pub(super) const UNSAVED_KIB_MAX: usize = 4 * 1024;
+
+/// Before a page is written: its first client's answer is made and sent meanwhile, without a rival for the cores.
+const SAVE_PAUSE: Duration = Duration::from_millis(20);
 
 /// An answer of upstream, whatever it was asked for.
 enum Answer {
@@ -33,10 +40,19 @@ struct UpstreamPage {
 
 /// A document as upstream sent it, checked.
 struct Arrived {
-    content: Content,
-    body: Vec<u8>,
-    digest: Sha256,
+    content: Arc<Content>,
     last_serial: Option<u64>,
+    /// The form for the database and its digest, where that had to be known before it is shown.
+    stored: Option<(Vec<u8>, Sha256)>,
+}
+
+/// What came, on its way into the database.
+struct New {
+    /// What the state calls it.
+    name: Sha256,
+    arrived: Arrived,
+    validators: Validators,
+    url: String,
 }
 
 impl House {
@@ -51,6 +67,7 @@ impl House {
             Ok(state) => state,
             Err(why) => return Refreshed::Failed(why),
         };
+        let turn = state.save_turn().await;
         let known = state.known();
         let validators = known.stored.as_ref().map(|stored| &stored.validators);
         let fetched = match document.kind {
@@ -95,45 +112,92 @@ impl House {
             }
         };
         self.upstream_answered(mirror);
-        if known.stored.as_ref().is_some_and(|stored| stored.digest == arrived.digest) {
+        let digest = arrived.stored.as_ref().map(|(_, digest)| *digest);
+        if digest.is_some() && known.stored.as_ref().map(|stored| stored.digest) == digest {
             self.metrics.happened(Event::PageUnchanged);
             state.repeated(validators, now, ttl_ms);
             return Refreshed::Page;
         }
+        if !self.is_of_now(mirror) {
+            return Refreshed::Failed(IndexError::Lost);
+        }
         self.metrics.happened(Event::PageChanged);
+        // Who asks for pages faster than they are written waits here.
+        let room = (arrived.content.size() / 1024).clamp(1, UNSAVED_KIB_MAX) as u32;
+        let Ok(room) = Arc::clone(&self.unsaved).acquire_many_owned(room).await else {
+            return Refreshed::Failed(IndexError::Lost);
+        };
+        let name = digest.unwrap_or_else(DocumentState::new_name);
+        self.memory.insert(Key::Content(document.clone(), name), Value::Content(Arc::clone(&arrived.content)));
+        state.came(name, Arc::clone(&arrived.content), now, ttl_ms);
+        if let Some(older) = known.latest.filter(|older| *older != name) {
+            self.memory.remove(&Key::Content(document.clone(), older));
+        }
+        let new = New { name, arrived, validators, url };
+        let (task, mirror, document) = (Arc::clone(&self.tasks), Arc::clone(mirror), document.clone());
+        tokio::spawn(async move {
+            let _until_saved = (turn, room, task);
+            self.save(&mirror, &document, &state, new).await;
+        });
+        Refreshed::Page
+    }
+
+    /// Writes what came into the database, behind the back of who waits for the page: a crash before that loses only
+    /// what can be fetched again.
+    async fn save(self: &Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, state: &Arc<DocumentState>, new: New) {
+        if !self.stopping() {
+            tokio::time::sleep(SAVE_PAUSE).await;
+        }
+        let New { name, arrived, validators, url } = new;
+        let Arrived { content, last_serial, stored } = arrived;
+        let stored = match (stored, &*content) {
+            (Some(stored), _) => Ok(stored),
+            (None, Content::Page(page)) => {
+                let page = Arc::clone(page);
+                self.blocking(content.size(), move || stored_form(&page)).await
+            }
+            (None, Content::Json(_)) => Err(IndexError::Lost),
+        };
+        let Ok((body, digest)) = stored else { return state.not_saved() };
         let row = Document {
             fetched: self.clock.unix(),
             etag: validators.etag,
             last_modified: validators.last_modified,
-            last_serial: arrived.last_serial,
-            digest: arrived.digest,
+            last_serial,
+            digest,
             url,
-            body: arrived.body,
+            body,
         };
-        let (stored, digest) = (Stored::of(&row), row.digest);
-        self.memory.insert(Key::Content(document.clone(), digest), Value::Content(Arc::new(arrived.content)));
-        let put = self.store.put_document(document, row).await;
-        if let Err(why) = self.forget_if_moved(mirror).await {
-            return Refreshed::Failed(why);
+        let saved = Stored::of(&row);
+        if let Err(why) = self.store.put_document(document, row).await {
+            // A disk that cannot be written does not keep the page from the client; memory has it.
+            self.disk_trouble(&why);
+            return state.not_saved();
         }
-        match put {
-            Ok(()) => state.changed(stored, now, ttl_ms),
-            Err(why) => {
-                // A disk that cannot be written does not keep the page from the client; memory has it.
+        if self.forget_if_moved(mirror).await.is_err() {
+            return state.not_saved();
+        }
+        if name != digest {
+            self.memory.insert(Key::Content(document.clone(), digest), Value::Content(content));
+        }
+        let is_latest = state.saved(name, saved);
+        if name != digest {
+            self.memory.remove(&Key::Content(document.clone(), name));
+        }
+        if !is_latest {
+            // It was purged after it had come, and before there was anything to be purged in the database.
+            self.memory.remove(&Key::Content(document.clone(), digest));
+            if let Err(why) = self.store.forget_documents(std::slice::from_ref(document)).await {
                 self.disk_trouble(&why);
-                state.unsaved(digest, now, ttl_ms);
             }
-        }
-        if let Some(older) = known.latest.filter(|older| *older != digest) {
-            self.memory.remove(&Key::Content(document.clone(), older));
+            return;
         }
         if document.kind == DocumentKind::Page {
             if let Ok(project) = ProjectName::parse(&document.name) {
                 self.news.note(&mirror.name, &project);
             }
-            self.start_backfill(mirror, document, &state);
+            self.start_backfill(mirror, document, state);
         }
-        Refreshed::Page
     }
 
     /// Whether the index still mirrors from where this answer came: it may have been moved or deleted meanwhile.
@@ -164,7 +228,8 @@ impl House {
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kind, name) = (document.kind, document.name.clone());
         let size = page.body.len();
-        let arrived = self.blocking(size, move || arrived(kind, &name, &page)).await?.map_err(bad)?;
+        let is_known = stored.is_some();
+        let arrived = self.blocking(size, move || arrived(kind, &name, &page, is_known)).await?.map_err(bad)?;
         let before = stored.and_then(|stored| stored.last_serial);
         match (before, arrived.last_serial) {
             (Some(before), Some(now)) if now < before && !mirror.rules.ignore_serial => {
@@ -213,7 +278,8 @@ async fn ask_legacy(
     })
 }
 
-fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrived, String> {
+/// `is_known`: there is an older one to compare it with.
+fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage, is_known: bool) -> Result<Arrived, String> {
     if kind == DocumentKind::LegacyJson {
         let value: serde_json::Value = serde_json::from_slice(&page.body).map_err(|why| why.to_string())?;
         if !value.get("info").is_some_and(serde_json::Value::is_object) {
@@ -221,21 +287,24 @@ fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage) -> Result<Arrive
         }
         let body = page.body.to_vec();
         let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
-        return Ok(Arrived {
-            content: Content::Json(page.body.bytes().clone()),
-            digest: Sha256::of(&body),
-            body,
-            last_serial,
-        });
+        let content = Arc::new(Content::Json(page.body.bytes().clone()));
+        let digest = Sha256::of(&body);
+        return Ok(Arrived { content, last_serial, stored: Some((body, digest)) });
     }
     let asked = ProjectName::parse(name).map_err(|why| why.to_string())?;
     let mut parsed = parse(page, &asked).map_err(|why| why.to_string())?;
     if parsed.last_serial.is_none() {
         parsed.last_serial = page.last_serial_header;
     }
-    let body = simple::to_stored(&parsed);
     let last_serial = parsed.last_serial;
-    Ok(Arrived { content: Content::Page(Arc::new(parsed)), digest: Sha256::of(&body), body, last_serial })
+    let stored = is_known.then(|| stored_form(&parsed));
+    Ok(Arrived { content: Arc::new(Content::Page(Arc::new(parsed))), last_serial, stored })
+}
+
+fn stored_form(page: &ProjectPage) -> (Vec<u8>, Sha256) {
+    let body = simple::to_stored(page);
+    let digest = Sha256::of(&body);
+    (body, digest)
 }
 
 fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {

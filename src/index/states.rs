@@ -1,3 +1,4 @@
+use super::keys::Content;
 use crate::fresh::{self, Decision, Entry};
 use crate::names::{IndexName, Sha256};
 use crate::store::{Document, DocumentKey};
@@ -6,6 +7,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OwnedMutexGuard;
 
 /// What is known of the freshness of a document. One per document, shared by all its renderings, so that a refresh
 /// touches memory only and the hot path reads two atomics.
@@ -15,13 +17,17 @@ pub struct DocumentState {
     /// Until when (clock ticks, ms) the document is served without asking anybody; 0: ask.
     fresh_until: AtomicU64,
     known: Mutex<Known>,
+    /// New content on its way into the database, which may be too large for the memory.
+    unsaved: Mutex<Option<Arc<Content>>>,
+    /// Held from the question to upstream until its answer is in the database: one after the other.
+    saving: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Known {
     /// What is stored, if anything is.
     pub stored: Option<Stored>,
-    /// The digest of the newest content.
+    /// The newest content, by its digest; by [`DocumentState::new_name`] as long as it has none.
     pub latest: Option<Sha256>,
     pub entry: Entry,
     /// How long an answer of upstream is believed, in milliseconds.
@@ -47,7 +53,13 @@ impl DocumentState {
         let fresh_until = stored.as_ref().map_or(0, |stored| stored.fetched * 1_000 + ttl_ms);
         let latest = stored.as_ref().map(|stored| stored.digest);
         let known = Mutex::new(Known { stored, latest, entry, ttl_ms });
-        Self { generation: AtomicU64::new(1), fresh_until: AtomicU64::new(fresh_until), known }
+        Self {
+            generation: AtomicU64::new(1),
+            fresh_until: AtomicU64::new(fresh_until),
+            known,
+            unsaved: Mutex::default(),
+            saving: Arc::default(),
+        }
     }
 
     pub fn generation(&self) -> u64 {
@@ -95,29 +107,56 @@ impl DocumentState {
         self.confirmed(now, ttl_ms);
     }
 
-    /// Upstream said something new.
-    pub fn changed(&self, stored: Stored, now: u64, ttl_ms: u64) {
-        {
-            let mut known = self.known.lock();
-            known.latest = Some(stored.digest);
-            known.stored = Some(stored);
-        }
+    /// Waits until what upstream said before is in the database.
+    pub async fn save_turn(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.saving).lock_owned().await
+    }
+
+    /// A name for content whose digest nobody has made yet: none has it twice in one run, and no content has it as its
+    /// digest.
+    pub fn new_name() -> Sha256 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let mut name = [0; 32];
+        name[..8].copy_from_slice(&(LAST.fetch_add(1, Ordering::Relaxed) + 1).to_le_bytes());
+        Sha256::from_bytes(name)
+    }
+
+    /// Upstream said something new. It is shown from now on; what is stored stays what upstream is asked about until
+    /// [`saved`](Self::saved).
+    pub fn came(&self, name: Sha256, content: Arc<Content>, now: u64, ttl_ms: u64) {
+        *self.unsaved.lock() = Some(content);
+        self.known.lock().latest = Some(name);
         self.confirmed(now, ttl_ms);
         self.rerender();
     }
 
-    /// Upstream said something new that could not be stored: what is stored stays what upstream is asked about, so
-    /// that it sends the new again.
-    pub fn unsaved(&self, digest: Sha256, now: u64, ttl_ms: u64) {
-        self.known.lock().latest = Some(digest);
-        self.confirmed(now, ttl_ms);
-        self.rerender();
+    /// The new content, as long as it is not in the database.
+    pub fn unsaved(&self) -> Option<Arc<Content>> {
+        self.unsaved.lock().clone()
+    }
+
+    /// What came under `name` is in the database. `false`: it has been forgotten meanwhile.
+    pub fn saved(&self, name: Sha256, stored: Stored) -> bool {
+        let mut known = self.known.lock();
+        let is_latest = known.latest == Some(name);
+        if is_latest {
+            known.latest = Some(stored.digest);
+            known.stored = Some(stored);
+        }
+        *self.unsaved.lock() = None;
+        is_latest
+    }
+
+    /// What came could not be stored: the memory alone has it, and upstream sends it again when it is asked.
+    pub fn not_saved(&self) {
+        *self.unsaved.lock() = None;
     }
 
     /// What was stored is gone or cannot be read: nothing is known.
     pub fn lost(&self) {
         let mut known = self.known.lock();
         (known.stored, known.latest, known.entry) = (None, None, Entry::default());
+        *self.unsaved.lock() = None;
         self.fresh_until.store(0, Ordering::Relaxed);
     }
 

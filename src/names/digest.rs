@@ -34,6 +34,11 @@ impl Sha256 {
 
     /// The digest as 64 lower-case hex digits.
     pub fn to_hex(&self) -> String {
+        text(&self.hex_digits())
+    }
+
+    /// The same without an allocation.
+    pub fn hex_digits(&self) -> [u8; 64] {
         hex(&self.0)
     }
 
@@ -61,32 +66,62 @@ impl DigestPrefix {
 
     /// `aaa/bbbbbbbbbbbbb`, as in a `+f` URL.
     pub fn directories(&self) -> String {
-        let mut hex = hex(&self.0);
-        hex.insert(3, '/');
-        hex
+        text(&self.directory_bytes())
+    }
+
+    /// The same without an allocation.
+    pub fn directory_bytes(&self) -> [u8; 17] {
+        let digits: [u8; 16] = hex(&self.0);
+        let mut out = [b'/'; 17];
+        out[..3].copy_from_slice(&digits[..3]);
+        out[4..].copy_from_slice(&digits[3..]);
+        out
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)] as char);
-        out.push(DIGITS[usize::from(byte & 15)] as char);
+/// Two hex digits for each of `N` bytes, without a branch for each digit: a page has three digests for each file.
+fn hex<const N: usize, const DIGITS: usize>(bytes: &[u8; N]) -> [u8; DIGITS] {
+    const { assert!(DIGITS == N * 2) };
+    const DIGIT: &[u8; 16] = b"0123456789abcdef";
+    let mut out = [0; DIGITS];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGIT[usize::from(byte >> 4)];
+        pair[1] = DIGIT[usize::from(byte & 15)];
     }
     out
 }
 
+/// The value of each hex digit, and [`NO_DIGIT`] for all other bytes.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        values[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 0x80;
+
+/// Reads hex digits through a table and looks for wrong ones once at the end: whether a digit is a letter is as good as
+/// random, so that branches on it cost more than all the rest.
 fn unhex<const N: usize>(hex: &[u8]) -> Result<[u8; N], DigestError> {
     if hex.len() != N * 2 {
         return Err(DigestError);
     }
-    let digit = |byte: u8| (byte as char).to_digit(16).ok_or(DigestError);
-    let mut out = [0; N];
+    let (mut out, mut wrong) = ([0; N], 0);
     for (slot, pair) in out.iter_mut().zip(hex.chunks_exact(2)) {
-        *slot = ((digit(pair[0])? << 4) | digit(pair[1])?) as u8;
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        wrong |= high | low;
+        *slot = (high << 4) | low;
     }
-    Ok(out)
+    if wrong & NO_DIGIT == 0 { Ok(out) } else { Err(DigestError) }
+}
+
+/// The digits as text; they are ASCII whatever the bytes.
+fn text(digits: &[u8]) -> String {
+    String::from_utf8_lossy(digits).into_owned()
 }
 
 impl fmt::Display for Sha256 {

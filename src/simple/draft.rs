@@ -26,7 +26,7 @@ pub(super) struct Draft {
 pub(super) struct Files {
     pub(super) links: Links,
     pub(super) files: Vec<File>,
-    seen: HashSet<DistFilename>,
+    seen: HashSet<DistFilename, foldhash::fast::RandomState>,
     entries: usize,
     pub(super) dropped: usize,
     pub(super) bad_hashes: usize,
@@ -34,7 +34,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(links: Links) -> Self {
-        Self { links, files: Vec::new(), seen: HashSet::new(), entries: 0, dropped: 0, bad_hashes: 0 }
+        Self { links, files: Vec::new(), seen: HashSet::default(), entries: 0, dropped: 0, bad_hashes: 0 }
     }
 
     /// Takes a file, or counts it as dropped. Of two files with one name the first stays.

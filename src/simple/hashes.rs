@@ -14,14 +14,12 @@ pub(super) struct Hashes {
 impl Hashes {
     /// Takes one hash; what is no digest in hex is counted and left out, so that no client is told to expect it.
     pub(super) fn add(&mut self, name: &str, hex: &str) {
-        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        let is_hex = !hex.is_empty() && hex.len() <= HEX_DIGITS_MAX && hex.bytes().all(|b| b.is_ascii_hexdigit());
         if name == "sha256" {
             match Sha256::from_hex(hex) {
                 Ok(sha256) => self.sha256 = Some(sha256),
                 Err(_) => self.bad += 1,
             }
-        } else if is_name && name.len() <= NAME_BYTES_MAX && is_hex {
+        } else if is_name(name) && is_hex(hex) {
             self.others.push((name.to_owned(), hex.to_owned()));
         } else {
             self.bad += 1;
@@ -48,6 +46,15 @@ impl Hashes {
             }
         }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain)
+}
+
+fn is_hex(hex: &str) -> bool {
+    (1..=HEX_DIGITS_MAX).contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Twice SHA-512's length; no index names a longer hash.

@@ -58,9 +58,29 @@ impl Links {
 /// Whether a full parser would leave the path (after the origin's `/`) as it is: no escapes, no `.` or `..` segments,
 /// no query.
 fn is_plain_path(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
-    path.bytes().all(plain) && !path.starts_with('.') && !path.contains("/.")
+    let (mut plain, mut dot, mut before) = (true, false, b'/');
+    for byte in path.bytes() {
+        plain &= PLAIN[usize::from(byte)];
+        dot |= byte == b'.' && before == b'/';
+        before = byte;
+    }
+    plain && !dot
 }
+
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0);
+    while byte < 128 {
+        plain[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=:@/";
+    let mut at = 0;
+    while at < others.len() {
+        plain[others[at] as usize] = true;
+        at += 1;
+    }
+    plain
+};
 
 /// The path of an absolute URL, from its `/`, without query.
 pub(super) fn path_of(url: &str) -> &str {
@@ -72,6 +92,9 @@ pub(super) fn path_of(url: &str) -> &str {
 /// The last segment of a URL's path, decoded; `None` when it is not UTF-8.
 pub(super) fn last_segment(url: &str) -> Option<Cow<'_, str>> {
     let segment = path_of(url).rsplit('/').next()?;
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
     percent_decode_str(segment).decode_utf8().ok()
 }
 
@@ -123,7 +146,7 @@ pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File, home: Option<&In
     match &file.sha256 {
         Some(sha256) => {
             out.extend_from_slice(b"+f/");
-            out.extend_from_slice(sha256.prefix().directories().as_bytes());
+            out.extend_from_slice(&sha256.prefix().directory_bytes());
         }
         None => {
             out.extend_from_slice(b"+e/");

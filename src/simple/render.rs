@@ -1,7 +1,7 @@
 use super::hashes::best;
 use super::link::write_path;
 use super::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Told, Yanked};
-use crate::names::IndexName;
+use crate::names::{IndexName, Sha256};
 use serde_json::{Map, Value};
 use std::io::Write;
 
@@ -62,7 +62,7 @@ fn write_anchor(out: &mut Vec<u8>, file: &File, home: Option<&IndexName>, base_e
     write_path(out, file, home);
     if let Some(sha256) = &file.sha256 {
         out.extend_from_slice(b"#sha256=");
-        out.extend_from_slice(sha256.to_hex().as_bytes());
+        out.extend_from_slice(&sha256.hex_digits());
     } else if let Some((name, hex)) = best(&file.other_hashes) {
         out.push(b'#');
         escape(out, name);
@@ -262,9 +262,12 @@ impl Json {
             }
         }
         self.raw(",\"hashes\":{");
-        let sha256 = file.sha256.map(|sha256| sha256.to_hex());
-        let sha256 = sha256.as_deref().map(|hex| ("sha256", hex));
-        self.hashes(file.other_hashes.iter().map(|(name, hex)| (name.as_str(), hex.as_str())).chain(sha256));
+        self.hashes(&file.other_hashes);
+        if let Some(sha256) = &file.sha256 {
+            self.comma(file.other_hashes.len());
+            self.sha256(sha256);
+        }
+        self.raw("}");
         if let Some(size) = file.size {
             self.raw(",\"size\":");
             self.number(size);
@@ -307,15 +310,19 @@ impl Json {
         self.raw("}");
     }
 
-    /// Writes the hashes and the brace that closes them.
-    fn hashes<'a>(&mut self, hashes: impl Iterator<Item = (&'a str, &'a str)>) {
-        for (number, (name, hex)) in hashes.enumerate() {
+    fn hashes(&mut self, hashes: &[(String, String)]) {
+        for (number, (name, hex)) in hashes.iter().enumerate() {
             self.comma(number);
             self.text(name);
             self.raw(":");
             self.text(hex);
         }
-        self.raw("}");
+    }
+
+    fn sha256(&mut self, sha256: &Sha256) {
+        self.raw("\"sha256\":\"");
+        self.out.extend_from_slice(&sha256.hex_digits());
+        self.raw("\"");
     }
 
     fn core_metadata(&mut self, key: &str, core_metadata: &CoreMetadata) {
@@ -324,13 +331,14 @@ impl Json {
             CoreMetadata::Absent | CoreMetadata::No => self.raw("false"),
             CoreMetadata::Yes => self.raw("true"),
             CoreMetadata::Sha256(sha256) => {
-                self.raw("{\"sha256\":\"");
-                self.out.extend_from_slice(sha256.to_hex().as_bytes());
-                self.raw("\"}");
+                self.raw("{");
+                self.sha256(sha256);
+                self.raw("}");
             }
             CoreMetadata::Hashes(hashes) => {
                 self.raw("{");
-                self.hashes(hashes.iter().map(|(name, hex)| (name.as_str(), hex.as_str())));
+                self.hashes(hashes);
+                self.raw("}");
             }
         }
     }
