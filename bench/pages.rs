@@ -4,7 +4,9 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sidewheel::names::ProjectName;
-use sidewheel::simple::{from_stored, parse_html, parse_json, render_html, render_json, to_stored};
+use sidewheel::simple::{
+    PageReader, from_stored, parse_html, parse_json, render_html, render_json, to_stored, write_page_json,
+};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::Write as _;
@@ -13,9 +15,12 @@ use url::Url;
 /// Numbers of files: a small project (13 KB of JSON), a large one (2.5 MB), and more than any public one.
 const SIZES: [(&str, usize); 3] = [("13KB", 22), ("2.5MB", 4_300), ("40000files", 40_000)];
 const BASE: &str = "../../";
-const LEVELS_ZSTD: [i32; 2] = [3, 9];
-const LEVEL_GZIP: u32 = 6;
-const LEVEL_BROTLI: u32 = 5;
+/// Each with what the server takes for a large page first (`index/packing.rs`).
+const LEVELS_ZSTD: [i32; 3] = [1, 3, 6];
+const LEVELS_GZIP: [u32; 3] = [2, 1, 6];
+const LEVELS_BROTLI: [u32; 2] = [2, 5];
+/// About what arrives at once.
+const PIECE_BYTES: usize = 64 * 1024;
 const WINDOW_BITS_BROTLI: u32 = 22;
 
 /// A page as the public index writes it, with digests that do not compress, as real ones.
@@ -66,6 +71,14 @@ fn pages(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::new("parse_json", label), &json, |bencher, json| {
             bencher.iter(|| parse_json(black_box(json.as_bytes()), &url, &name));
         });
+        group.bench_with_input(BenchmarkId::new("parse_json_in_pieces", label), &json, |bencher, json| {
+            bencher.iter(|| {
+                let mut reader = PageReader::new(&url, &name);
+                let read: Result<(), _> =
+                    black_box(json.as_bytes()).chunks(PIECE_BYTES).try_for_each(|piece| reader.read(piece));
+                read.and_then(|()| reader.finish(&[]))
+            });
+        });
         group.bench_with_input(BenchmarkId::new("parse_html", label), &html, |bencher, html| {
             bencher.iter(|| parse_html(black_box(html), &url, &name));
         });
@@ -74,6 +87,9 @@ fn pages(criterion: &mut Criterion) {
         });
         group.bench_with_input(BenchmarkId::new("render_json", label), &page, |bencher, page| {
             bencher.iter(|| render_json(black_box(page), BASE));
+        });
+        group.bench_with_input(BenchmarkId::new("write_page_json", label), &page, |bencher, page| {
+            bencher.iter(|| write_page_json(black_box(page), BASE, &mut std::io::sink()));
         });
         group.bench_with_input(BenchmarkId::new("render_html", label), &page, |bencher, page| {
             bencher.iter(|| render_html(black_box(page), BASE));
@@ -89,13 +105,13 @@ fn compression(criterion: &mut Criterion) {
     let Ok(page) = parse_json(page_json(SIZES[1].1).as_bytes(), &url, &name) else { return };
     let body = render_json(&page, BASE);
     let zstd = |level: i32| zstd::bulk::compress(&body, level).unwrap_or_default();
-    let gzip = || {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(LEVEL_GZIP));
+    let gzip = |level: u32| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
         encoder.write_all(&body).and_then(|()| encoder.finish()).unwrap_or_default()
     };
-    let brotli = || {
+    let brotli = |level: u32| {
         let mut out = Vec::new();
-        let mut encoder = brotli::CompressorWriter::new(&mut out, 64 * 1024, LEVEL_BROTLI, WINDOW_BITS_BROTLI);
+        let mut encoder = brotli::CompressorWriter::new(&mut out, 64 * 1024, level, WINDOW_BITS_BROTLI);
         let written = encoder.write_all(&body);
         drop(encoder);
         written.map(|()| out).unwrap_or_default()
@@ -107,10 +123,14 @@ fn compression(criterion: &mut Criterion) {
         println!("zstd {level}: {} bytes", zstd(level).len());
         group.bench_function(BenchmarkId::new("zstd", level), |bencher| bencher.iter(|| zstd(black_box(level))));
     }
-    println!("gzip {LEVEL_GZIP}: {} bytes", gzip().len());
-    group.bench_function(BenchmarkId::new("gzip", LEVEL_GZIP), |bencher| bencher.iter(gzip));
-    println!("brotli {LEVEL_BROTLI}: {} bytes", brotli().len());
-    group.bench_function(BenchmarkId::new("brotli", LEVEL_BROTLI), |bencher| bencher.iter(brotli));
+    for level in LEVELS_GZIP {
+        println!("gzip {level}: {} bytes", gzip(level).len());
+        group.bench_function(BenchmarkId::new("gzip", level), |bencher| bencher.iter(|| gzip(black_box(level))));
+    }
+    for level in LEVELS_BROTLI {
+        println!("brotli {level}: {} bytes", brotli(level).len());
+        group.bench_function(BenchmarkId::new("brotli", level), |bencher| bencher.iter(|| brotli(black_box(level))));
+    }
     group.finish();
 }
 

@@ -30,6 +30,7 @@ mod metadata;
 mod mirror;
 mod names_list;
 mod news;
+mod packing;
 mod pages;
 mod pass;
 mod purge;
@@ -158,6 +159,8 @@ struct House {
     memory: Memory<Key, Value>,
     states: states::States,
     refreshes: Calls<DocumentKey, pages::Refreshed>,
+    /// Places for pages that are read while they arrive.
+    reading: Arc<Semaphore>,
     /// Room for what is shown before it is in the database, in KiB.
     unsaved: Arc<Semaphore>,
     /// By the generation too: who comes after a change does not join a rendering from before it.
@@ -241,6 +244,7 @@ impl Index {
             memory: Memory::new(parts.memory_bytes / 100 * CACHE_PERCENT),
             states: states::States::new(),
             refreshes: Calls::new(),
+            reading: Arc::new(Semaphore::new(refresh::READING_MAX)),
             unsaved: Arc::new(Semaphore::new(refresh::UNSAVED_KIB_MAX)),
             renders: Calls::new(),
             lists: Calls::new(),

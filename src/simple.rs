@@ -17,17 +17,19 @@ mod list_html;
 mod list_json;
 mod metadata;
 mod page;
+mod reader;
 mod render;
 mod tags;
 mod told;
 
 pub use error::PageError;
 pub use html::parse_html;
-pub use json::{from_stored, parse_json};
+pub use json::{from_stored, parse_json, read_stored};
 pub use list::{ListSummary, ListTranscoder};
 pub use metadata::{MetadataError, MetadataFile, one_line};
-pub use page::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Yanked};
-pub use render::{render_html, render_json, to_stored};
+pub use page::{ApiVersion, CoreMetadata, File, ProjectPage, Provenance, RequiresPython, Yanked};
+pub use reader::PageReader;
+pub use render::{render_html, render_json, to_stored, write_page_html, write_page_json, write_stored};
 pub use told::{Told, ToldFiles};
 
 /// Most files that one page may list. The largest public project lists fewer than 50 000.

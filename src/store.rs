@@ -22,7 +22,7 @@ mod tallies;
 pub use addresses::AddressRow;
 pub use blobs::{BlobName, BlobRow, BlobUse};
 pub use cached::{CachedOrder, CachedProject};
-pub use documents::{Document, DocumentKey, DocumentKind};
+pub use documents::{Document, DocumentKey, DocumentKind, Packed, Packer};
 pub use format::{
     FORMAT_FILE, FORMAT_OF_BACKUPS, FORMAT_OF_RESTORES, FormatError, Migrated, check as check_format, migrate,
     write_format,

@@ -26,7 +26,7 @@ pub use error::{FetchError, Refusal};
 pub use file::{ByteRange, FileBody, FileFetch, FileStatus};
 pub use headers::Validators;
 pub use origin::{Origin, OriginError};
-pub use page::{ListBody, ListFetch, PageFetch, PageKind, UrlFetch};
+pub use page::{ListBody, ListFetch, PageFetch, PageKind, Poured, UrlFetch};
 pub use probe::{Heard, Question, RootsFound, Way, probe, roots_found};
 pub use publish::{Posted, Publish};
 

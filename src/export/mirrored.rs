@@ -28,7 +28,7 @@ pub(super) async fn dump_mirror(
             let Some(size) = look.len(Shelf::Cache, &digest) else { continue };
             let mut says = Map::new();
             if let RequiresPython::Specifier(specifier) = &file.requires_python {
-                says.insert("requires_python".to_owned(), specifier.as_str().into());
+                says.insert("requires_python".to_owned(), (&**specifier).into());
             }
             match &file.yanked {
                 Yanked::Yes => drop(says.insert("yanked".to_owned(), Value::Bool(true))),

@@ -55,7 +55,8 @@ fn file(link: KnownLink) -> Option<File> {
     let mut file = File::new(DistFilename::parse(&link.filename).ok()?, link.url);
     file.sha256 = link.stated.sha256;
     file.other_hashes = link.stated.md5.into_iter().map(|hex| ("md5".to_owned(), hex)).collect();
-    file.requires_python = link.requires_python.map_or(RequiresPython::Absent, RequiresPython::Specifier);
+    file.requires_python =
+        link.requires_python.map_or(RequiresPython::Absent, |said| RequiresPython::Specifier(said.into()));
     file.yanked = match link.yanked {
         Value::String(reason) if !reason.is_empty() => Yanked::Reason(reason),
         Value::String(_) | Value::Bool(true) => Yanked::Yes,

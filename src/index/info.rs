@@ -170,7 +170,7 @@ fn mirror_infos(index: &IndexName, page: &ProjectPage) -> Vec<VersionInfo> {
         });
         let Some(info) = infos.get_mut(slot) else { continue };
         if let RequiresPython::Specifier(specifier) = &file.requires_python {
-            info.metadata.insert("requires_python".to_owned(), specifier.clone().into());
+            info.metadata.insert("requires_python".to_owned(), (&**specifier).into());
         }
         match &file.yanked {
             Yanked::Yes => drop(info.metadata.insert("yanked".to_owned(), true.into())),

@@ -7,7 +7,7 @@ use super::errors::IndexError;
 use super::keys::{Content, Key, Value};
 use super::pages::page_of;
 use crate::names::{IndexName, ProjectName, Sha256};
-use crate::simple::{self, MetadataFile, ProjectPage};
+use crate::simple::{self, MetadataFile, PageError, ProjectPage};
 use crate::store::{DocumentKey, KnownRow, ReleaseRow};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -215,14 +215,15 @@ impl House {
 
     /// A page as it is stored, out of the memory where that has it: with its digest and when it was fetched.
     async fn stored_page(&self, document: &DocumentKey) -> Result<Option<(Sha256, u64, Arc<ProjectPage>)>, IndexError> {
-        let Some(stored) = self.store.document(document).await? else { return Ok(None) };
-        let (digest, fetched) = (stored.digest, stored.fetched);
+        let Some((stored, body)) = self.store.packed_document(document).await? else { return Ok(None) };
+        let (digest, fetched, size) = (stored.digest, stored.fetched, body.about());
         if let Some(Value::Content(content)) = self.memory.get(&Key::Content(document.clone(), digest))
             && let Content::Page(page) = &*content
         {
             return Ok(Some((digest, fetched, Arc::clone(page))));
         }
-        let read = self.blocking(stored.body.len(), move || simple::from_stored(&stored.body)).await?;
+        let read = move || simple::read_stored(body.read().map_err(PageError::ReadPage)?);
+        let read = self.blocking(size, read).await?;
         Ok(read.ok().map(|page| (digest, fetched, Arc::new(page))))
     }
 

@@ -9,7 +9,9 @@ use super::states::DocumentState;
 use crate::fresh::{Decision, Known};
 use crate::metrics::Tier;
 use crate::names::{IndexName, ProjectName};
-use crate::store::{DocumentKey, DocumentKind};
+use crate::simple::{self, PageError};
+use crate::store::{Document, DocumentKey, DocumentKind, Packed};
+use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +78,7 @@ impl House {
         if let Some(state) = self.states.get(document) {
             return Ok(state);
         }
-        let stored = self.store.document(document).await?;
+        let stored = self.store.packed_document(document).await?.map(|(stored, _)| stored);
         let ttl_ms = self.mirror(&document.index)?.ttl_ms;
         Ok(self.states.get_or_make(document, stored.as_ref(), ttl_ms))
     }
@@ -165,14 +167,11 @@ impl House {
         if let Some(content) = state.unsaved() {
             return Ok(Some(content));
         }
-        let Some(stored) = self.store.document(document).await? else { return Ok(None) };
-        let (kind, digest) = (document.kind, stored.digest);
-        let content = self
-            .blocking(stored.body.len(), move || match kind {
-                DocumentKind::LegacyJson => Ok(Content::Json(stored.body.into())),
-                _ => crate::simple::from_stored(&stored.body).map(|page| Content::Page(Arc::new(page))),
-            })
-            .await?;
+        let Some((Document { digest, .. }, body)) = self.store.packed_document(document).await? else {
+            return Ok(None);
+        };
+        let kind = document.kind;
+        let content = self.blocking(body.about(), move || unpack(kind, &body)).await?;
         // A row that cannot be read is no page: it is fetched again.
         let Ok(content) = content else { return Ok(None) };
         let content = Arc::new(content);
@@ -222,6 +221,16 @@ impl House {
         }
         self.content(document, state).await?.ok_or(IndexError::Lost)
     }
+}
+
+fn unpack(kind: DocumentKind, body: &Packed) -> Result<Content, PageError> {
+    let mut plain = body.read().map_err(PageError::ReadPage)?;
+    if kind == DocumentKind::LegacyJson {
+        let mut whole = Vec::new();
+        plain.read_to_end(&mut whole).map_err(PageError::ReadPage)?;
+        return Ok(Content::Json(whole.into()));
+    }
+    Ok(Content::Page(Arc::new(simple::read_stored(plain)?)))
 }
 
 /// What a body that was held counts as, when what it is made from was looked up again.

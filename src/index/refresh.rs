@@ -6,11 +6,15 @@ use super::pages::Refreshed;
 use super::states::{DocumentState, Stored};
 use crate::metrics::Event;
 use crate::names::{ProjectName, Sha256};
-use crate::simple::{self, PageError, ProjectPage};
-use crate::store::{Document, DocumentKey, DocumentKind};
-use crate::upstream::{FetchError, PageFetch, PageKind, UrlFetch, Validators, WholeBody};
+use crate::simple::{self, PageError, PageReader, ProjectPage};
+use crate::store::{Document, DocumentKey, DocumentKind, Packed, Packer};
+use crate::upstream::{FetchError, PageFetch, PageKind, Poured, UrlFetch, Validators, WholeBody};
+use bytes::Bytes;
+use sha2::Digest;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use url::Url;
 
 /// Largest answer of the legacy JSON API that is taken, in bytes; those of large projects are 10 to 30 MB.
@@ -18,6 +22,12 @@ const LEGACY_JSON_BYTES_MAX: usize = 48 * 1024 * 1024;
 
 /// Content that is shown but not in the database yet, at most, in KiB of memory. A larger one goes alone.
 pub(super) const UNSAVED_KIB_MAX: usize = 4 * 1024;
+
+/// Pages that are read while they arrive, at once: a thread each, which waits for upstream most of the time.
+pub(super) const READING_MAX: usize = 4;
+
+/// Pieces of such a page on their way to its thread.
+const PIECES_MAX: usize = 4;
 
 /// Before a page is written: its first client's answer is made and sent meanwhile, without a rival for the cores.
 const SAVE_PAUSE: Duration = Duration::from_millis(20);
@@ -31,19 +41,27 @@ enum Answer {
 
 struct UpstreamPage {
     url: Url,
-    content: PageKind,
-    body: WholeBody,
+    body: Body,
     validators: Validators,
     max_age: Option<u64>,
     last_serial_header: Option<u64>,
+}
+
+enum Body {
+    Whole(PageKind, WholeBody),
+    /// It was read while it arrived; a large one keeps its place among those until it is taken over.
+    Read {
+        page: Box<Result<ProjectPage, PageError>>,
+        _room: Option<Arc<OwnedSemaphorePermit>>,
+    },
 }
 
 /// A document as upstream sent it, checked.
 struct Arrived {
     content: Arc<Content>,
     last_serial: Option<u64>,
-    /// The form for the database and its digest, where that had to be known before it is shown.
-    stored: Option<(Vec<u8>, Sha256)>,
+    /// Of the form for the database, where there is an older one to compare it with.
+    digest: Option<Sha256>,
 }
 
 /// What came, on its way into the database.
@@ -72,7 +90,7 @@ impl House {
         let validators = known.stored.as_ref().map(|stored| &stored.validators);
         let fetched = match document.kind {
             DocumentKind::LegacyJson => ask_legacy(mirror, document, validators).await,
-            DocumentKind::Page | DocumentKind::List => ask_page(mirror, document, validators, no_cache).await,
+            DocumentKind::Page | DocumentKind::List => self.ask_page(mirror, document, validators, no_cache).await,
         };
         let now = self.clock.ticks();
         let page = match fetched {
@@ -112,8 +130,7 @@ impl House {
             }
         };
         self.upstream_answered(mirror);
-        let digest = arrived.stored.as_ref().map(|(_, digest)| *digest);
-        if digest.is_some() && known.stored.as_ref().map(|stored| stored.digest) == digest {
+        if arrived.digest.is_some() && known.stored.as_ref().map(|stored| stored.digest) == arrived.digest {
             self.metrics.happened(Event::PageUnchanged);
             state.repeated(validators, now, ttl_ms);
             return Refreshed::Page;
@@ -127,7 +144,7 @@ impl House {
         let Ok(room) = Arc::clone(&self.unsaved).acquire_many_owned(room).await else {
             return Refreshed::Failed(IndexError::Lost);
         };
-        let name = digest.unwrap_or_else(DocumentState::new_name);
+        let name = arrived.digest.unwrap_or_else(DocumentState::new_name);
         self.memory.insert(Key::Content(document.clone(), name), Value::Content(Arc::clone(&arrived.content)));
         state.came(name, Arc::clone(&arrived.content), now, ttl_ms);
         if let Some(older) = known.latest.filter(|older| *older != name) {
@@ -144,21 +161,21 @@ impl House {
 
     /// Writes what came into the database, behind the back of who waits for the page: a crash before that loses only
     /// what can be fetched again.
-    async fn save(self: &Arc<Self>, mirror: &Arc<Mirror>, document: &DocumentKey, state: &Arc<DocumentState>, new: New) {
+    async fn save(
+        self: &Arc<Self>,
+        mirror: &Arc<Mirror>,
+        document: &DocumentKey,
+        state: &Arc<DocumentState>,
+        new: New,
+    ) {
         if !self.stopping() {
             tokio::time::sleep(SAVE_PAUSE).await;
         }
         let New { name, arrived, validators, url } = new;
-        let Arrived { content, last_serial, stored } = arrived;
-        let stored = match (stored, &*content) {
-            (Some(stored), _) => Ok(stored),
-            (None, Content::Page(page)) => {
-                let page = Arc::clone(page);
-                self.blocking(content.size(), move || stored_form(&page)).await
-            }
-            (None, Content::Json(_)) => Err(IndexError::Lost),
-        };
-        let Ok((body, digest)) = stored else { return state.not_saved() };
+        let Arrived { content, last_serial, .. } = arrived;
+        let plain = Arc::clone(&content);
+        let packed = self.blocking(content.size(), move || pack(&plain)).await;
+        let Ok(Ok((body, digest))) = packed else { return state.not_saved() };
         let row = Document {
             fetched: self.clock.unix(),
             etag: validators.etag,
@@ -166,10 +183,10 @@ impl House {
             last_serial,
             digest,
             url,
-            body,
+            body: Vec::new(),
         };
         let saved = Stored::of(&row);
-        if let Err(why) = self.store.put_document(document, row).await {
+        if let Err(why) = self.store.put_packed(document, row, body).await {
             // A disk that cannot be written does not keep the page from the client; memory has it.
             self.disk_trouble(&why);
             return state.not_saved();
@@ -200,6 +217,39 @@ impl House {
         }
     }
 
+    async fn ask_page(
+        &self,
+        mirror: &Mirror,
+        document: &DocumentKey,
+        validators: Option<&Validators>,
+        no_cache: bool,
+    ) -> Result<Answer, FetchError> {
+        let Ok(project) = ProjectName::parse(&document.name) else { return Ok(Answer::Missing) };
+        let mut read = None;
+        let taker = |url: &Url| {
+            // Without a place it is taken whole and waits for the kitchen.
+            let place = Arc::clone(&self.reading).try_acquire_owned().ok()?;
+            let (sender, receiver) = mpsc::channel(PIECES_MAX);
+            let (url, reader) = (url.clone(), PageReader::new(url, &project));
+            read = Some((url, tokio::task::spawn_blocking(move || (read_pieces(reader, receiver), place).0)));
+            Some(sender)
+        };
+        let fetched = mirror.upstream.page_in_pieces(&project, validators, no_cache, taker).await?;
+        Ok(match (fetched, read) {
+            (PageFetch::Page { url, content, body, validators, max_age, last_serial_header }, _) => {
+                let body = Body::Whole(content, body);
+                Answer::Page(UpstreamPage { url, body, validators, max_age, last_serial_header })
+            }
+            (PageFetch::Poured(Poured { validators, max_age, last_serial_header, room }), Some((url, read))) => {
+                let read = read.await.unwrap_or_else(|why| Err(PageError::Json(why.to_string())));
+                let body = Body::Read { page: Box::new(read), _room: room };
+                Answer::Page(UpstreamPage { url, body, validators, max_age, last_serial_header })
+            }
+            (PageFetch::NotModified { max_age }, _) => Answer::NotModified { max_age },
+            (PageFetch::Missing | PageFetch::Poured(_), _) => Answer::Missing,
+        })
+    }
+
     /// Whether the index still mirrors from where this answer came: it may have been moved or deleted meanwhile.
     fn is_of_now(&self, mirror: &Mirror) -> bool {
         self.mirror(&mirror.name).is_ok_and(|now| now.upstream.base() == mirror.upstream.base())
@@ -227,9 +277,12 @@ impl House {
     ) -> Result<Arrived, IndexError> {
         let bad = |why: String| IndexError::BadPage { index: mirror.name.clone(), why };
         let (kind, name) = (document.kind, document.name.clone());
-        let size = page.body.len();
+        let size = match &page.body {
+            Body::Whole(_, body) => body.len(),
+            Body::Read { .. } => 0,
+        };
         let is_known = stored.is_some();
-        let arrived = self.blocking(size, move || arrived(kind, &name, &page, is_known)).await?.map_err(bad)?;
+        let arrived = self.blocking(size, move || arrived(kind, &name, page, is_known)).await?.map_err(bad)?;
         let before = stored.and_then(|stored| stored.last_serial);
         match (before, arrived.last_serial) {
             (Some(before), Some(now)) if now < before && !mirror.rules.ignore_serial => {
@@ -238,22 +291,6 @@ impl House {
             _ => Ok(arrived),
         }
     }
-}
-
-async fn ask_page(
-    mirror: &Mirror,
-    document: &DocumentKey,
-    validators: Option<&Validators>,
-    no_cache: bool,
-) -> Result<Answer, FetchError> {
-    let Ok(project) = ProjectName::parse(&document.name) else { return Ok(Answer::Missing) };
-    Ok(match mirror.upstream.page(&project, validators, no_cache).await? {
-        PageFetch::Page { url, content, body, validators, max_age, last_serial_header } => {
-            Answer::Page(UpstreamPage { url, content, body, validators, max_age, last_serial_header })
-        }
-        PageFetch::NotModified { max_age } => Answer::NotModified { max_age },
-        PageFetch::Missing => Answer::Missing,
-    })
 }
 
 async fn ask_legacy(
@@ -270,8 +307,8 @@ async fn ask_legacy(
     let Some(url) = url else { return Ok(Answer::Missing) };
     Ok(match mirror.upstream.url_page(&url, "application/json", validators, LEGACY_JSON_BYTES_MAX).await? {
         UrlFetch::Page { url, body, validators, max_age, last_serial_header, .. } => {
-            let content = PageKind::Json;
-            Answer::Page(UpstreamPage { url, content, body, validators, max_age, last_serial_header })
+            let body = Body::Whole(PageKind::Json, body);
+            Answer::Page(UpstreamPage { url, body, validators, max_age, last_serial_header })
         }
         UrlFetch::NotModified { max_age } => Answer::NotModified { max_age },
         UrlFetch::Missing => Answer::Missing,
@@ -279,37 +316,85 @@ async fn ask_legacy(
 }
 
 /// `is_known`: there is an older one to compare it with.
-fn arrived(kind: DocumentKind, name: &str, page: &UpstreamPage, is_known: bool) -> Result<Arrived, String> {
-    if kind == DocumentKind::LegacyJson {
-        let value: serde_json::Value = serde_json::from_slice(&page.body).map_err(|why| why.to_string())?;
-        if !value.get("info").is_some_and(serde_json::Value::is_object) {
-            return Err("it has no \"info\"".to_owned());
-        }
-        let body = page.body.to_vec();
-        let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
-        let content = Arc::new(Content::Json(page.body.bytes().clone()));
-        let digest = Sha256::of(&body);
-        return Ok(Arrived { content, last_serial, stored: Some((body, digest)) });
-    }
-    let asked = ProjectName::parse(name).map_err(|why| why.to_string())?;
-    let mut parsed = parse(page, &asked).map_err(|why| why.to_string())?;
-    if parsed.last_serial.is_none() {
-        parsed.last_serial = page.last_serial_header;
-    }
-    let last_serial = parsed.last_serial;
-    let stored = is_known.then(|| stored_form(&parsed));
-    Ok(Arrived { content: Arc::new(Content::Page(Arc::new(parsed))), last_serial, stored })
+fn arrived(kind: DocumentKind, name: &str, page: UpstreamPage, is_known: bool) -> Result<Arrived, String> {
+    let asked = || ProjectName::parse(name).map_err(|why| why.to_string());
+    let read = match (page.body, kind) {
+        (Body::Whole(_, body), DocumentKind::LegacyJson) => return arrived_json(body.bytes(), is_known),
+        (Body::Whole(PageKind::Json, body), _) => simple::parse_json(&body, &page.url, &asked()?),
+        (Body::Whole(PageKind::Html, body), _) => simple::parse_html(&body, &page.url, &asked()?),
+        (Body::Read { page, .. }, _) => *page,
+    };
+    let mut read = read.map_err(|why| why.to_string())?;
+    read.last_serial = read.last_serial.or(page.last_serial_header);
+    let last_serial = read.last_serial;
+    let content = Content::Page(Arc::new(read));
+    let digest = is_known.then(|| digest_of(&content)).transpose().map_err(|why| why.to_string())?;
+    Ok(Arrived { content: Arc::new(content), last_serial, digest })
 }
 
-fn stored_form(page: &ProjectPage) -> (Vec<u8>, Sha256) {
-    let body = simple::to_stored(page);
-    let digest = Sha256::of(&body);
-    (body, digest)
+fn arrived_json(body: &Bytes, is_known: bool) -> Result<Arrived, String> {
+    let value: serde_json::Value = serde_json::from_slice(body).map_err(|why| why.to_string())?;
+    if !value.get("info").is_some_and(serde_json::Value::is_object) {
+        return Err("it has no \"info\"".to_owned());
+    }
+    let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
+    let digest = is_known.then(|| Sha256::of(body));
+    Ok(Arrived { content: Arc::new(Content::Json(body.clone())), last_serial, digest })
 }
 
-fn parse(page: &UpstreamPage, asked: &ProjectName) -> Result<ProjectPage, PageError> {
-    match page.content {
-        PageKind::Json => simple::parse_json(&page.body, &page.url, asked),
-        PageKind::Html => simple::parse_html(&page.body, &page.url, asked),
+/// Reads a page while it arrives. That its pieces were all of it, who sends them says.
+fn read_pieces(mut reader: PageReader, mut pieces: mpsc::Receiver<Bytes>) -> Result<ProjectPage, PageError> {
+    while let Some(piece) = pieces.blocking_recv() {
+        reader.read(&piece)?;
+    }
+    reader.finish(&[])
+}
+
+/// The form for the database, packed, and its digest.
+fn pack(content: &Content) -> io::Result<(Packed, Sha256)> {
+    let mut packer = Digesting::new(Packer::new()?);
+    write_form(content, &mut packer)?;
+    let (packer, digest) = packer.finish();
+    Ok((packer.finish()?, digest))
+}
+
+fn digest_of(content: &Content) -> io::Result<Sha256> {
+    let mut nowhere = Digesting::new(io::sink());
+    write_form(content, &mut nowhere)?;
+    Ok(nowhere.finish().1)
+}
+
+fn write_form(content: &Content, out: &mut dyn Write) -> io::Result<()> {
+    match content {
+        Content::Page(page) => simple::write_stored(page, out),
+        Content::Json(body) => out.write_all(body),
+    }
+}
+
+/// Digests what is written through it.
+struct Digesting<W> {
+    to: W,
+    hasher: sha2::Sha256,
+}
+
+impl<W> Digesting<W> {
+    fn new(to: W) -> Self {
+        Self { to, hasher: sha2::Sha256::new() }
+    }
+
+    fn finish(self) -> (W, Sha256) {
+        (self.to, Sha256::from_bytes(self.hasher.finalize().into()))
+    }
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.to.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }

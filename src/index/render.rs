@@ -3,6 +3,7 @@ use super::basis::Basis;
 use super::errors::IndexError;
 use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
+use super::packing::pack;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
@@ -13,7 +14,6 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 /// A page as it is sent: rendered once, compressed once.
@@ -35,29 +35,8 @@ pub struct RenderedPage {
     pub heads: [OnceLock<Bytes>; 3],
 }
 
-/// How hard a page of some size is compressed. One level for a size: equal pages give equal bytes and tags.
-struct Levels {
-    zstd: i32,
-    gzip: u32,
-    brotli: i32,
-}
-
-impl Levels {
-    fn of(plain_bytes: usize) -> &'static Self {
-        if plain_bytes < LARGE_PAGE_BYTES { &SMALL } else { &LARGE }
-    }
-}
-
-/// For pages that are done in a few milliseconds whatever the level.
-const SMALL: Levels = Levels { zstd: 6, gzip: 6, brotli: 5 };
-/// Measured on a 2.5 MB page (bench/pages.rs): its digests, half of it, do not shrink by trying harder. zstd 1 makes less
-/// of it than 6 in a sixth of the time, brotli 2 less than 5 in a sixth; gzip 2 a twentieth more than 6 in half the time.
-const LARGE: Levels = Levels { zstd: 1, gzip: 2, brotli: 2 };
-const LARGE_PAGE_BYTES: usize = 128 * 1024;
-const BROTLI_WINDOW_BITS: i32 = 22;
-
-/// Smaller bodies are not worth compressing: the head is as large.
-const COMPRESS_FROM_BYTES: usize = 512;
+/// About what a file takes on a page, in bytes.
+const FILE_BYTES: usize = 560;
 
 /// What stays as it is in a segment of a URL's path (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -101,11 +80,7 @@ impl House {
         let ask = key.clone();
         let (body, encoding, etag, last_serial) = self
             .blocking(size, move || {
-                let (plain, serial) = render(&ask, &parts);
-                let (body, encoding) = match compress(&plain, ask.encoding) {
-                    Some(body) => (body, ask.encoding),
-                    None => (plain, Encoding::Identity),
-                };
+                let (body, encoding, serial) = render(&ask, &parts);
                 let tag = etag(&body, encoding);
                 (body, encoding, tag, serial)
             })
@@ -169,14 +144,16 @@ pub(super) struct Shown {
     present: Option<HashSet<DistFilename>>,
 }
 
-/// The page, and upstream's serial when it is a mirror's own.
-fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Option<u64>) {
+/// The page as it is sent, how it is encoded, and upstream's serial when it is a mirror's own.
+fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Encoding, Option<u64>) {
     let document = &key.document;
     let base = key.base.prefix(&document.index, document.kind, &document.name);
     if let [PagePart { content, .. }] = parts
         && let Content::Json(body) = &**content
     {
-        return (legacy_json(body, &base), None);
+        let plain = legacy_json(body, &base);
+        let (body, encoding) = pack(key.encoding, plain.len(), |out| out.write_all(&plain));
+        return (body, encoding, None);
     }
     let mut pages = Vec::new();
     for part in parts {
@@ -185,17 +162,20 @@ fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Option<u64>) {
             pages.push((part.index.clone(), changed.map_or_else(|| Arc::clone(page), Arc::new)));
         }
     }
-    let told = |page: Told<'_>| match key.format {
-        Format::JsonV1 => simple::render_json(page, &base),
-        Format::Html | Format::HtmlV1 => simple::render_html(page, &base),
+    let told = |page: Told<'_>| {
+        pack(key.encoding, page.files.len() * FILE_BYTES, |out| match key.format {
+            Format::JsonV1 => simple::write_page_json(page.clone(), &base, out),
+            Format::Html | Format::HtmlV1 => simple::write_page_html(page.clone(), &base, out),
+        })
     };
-    match pages.as_slice() {
+    let ((body, encoding), serial) = match pages.as_slice() {
         [(index, page)] if *index == document.index => (told(Told::from(page.as_ref())), page.last_serial),
         _ => match ProjectName::parse(&document.name) {
             Ok(project) => (told(rules::merge(&project, pages, &document.index).told()), None),
-            Err(_) => (Vec::new(), None),
+            Err(_) => ((Vec::new(), Encoding::Identity), None),
         },
-    }
+    };
+    (body, encoding, serial)
 }
 
 /// The page with what we add to it, when there is anything to add or to leave out.
@@ -245,34 +225,6 @@ fn relink(file: &mut Json, base: &str) {
         let filename = utf8_percent_encode(filename.as_str(), SEGMENT);
         *url = Json::String(format!("{base}+f/{}/{filename}", digest.prefix().directories()));
     }
-}
-
-/// The page compressed; `None` when it is to be sent as it is.
-fn compress(plain: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
-    if plain.len() < COMPRESS_FROM_BYTES {
-        return None;
-    }
-    let levels = Levels::of(plain.len());
-    let compressed = match encoding {
-        Encoding::Identity => return None,
-        // As a stream: it needs room for what comes out, not for the worst case.
-        Encoding::Zstd => zstd::stream::encode_all(plain, levels.zstd),
-        Encoding::Gzip => {
-            let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(levels.gzip));
-            writer.write_all(plain).and_then(|()| writer.finish())
-        }
-        Encoding::Br => {
-            let params = brotli::enc::BrotliEncoderParams {
-                quality: levels.brotli,
-                lgwin: BROTLI_WINDOW_BITS,
-                size_hint: plain.len(),
-                ..Default::default()
-            };
-            let (mut reader, mut compressed) = (plain, Vec::new());
-            brotli::BrotliCompress(&mut reader, &mut compressed, &params).map(|_| compressed)
-        }
-    };
-    compressed.ok().filter(|compressed| compressed.len() < plain.len())
 }
 
 /// A strong tag, of the very bytes that are sent (RFC 9110 §8.8.1): compressed at another level they are others.

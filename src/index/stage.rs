@@ -146,7 +146,10 @@ impl House {
         file.sha256 = Some(row.sha256);
         file.size = Some(row.size);
         file.upload_time = Some(super::stamps::upload_time(row.uploaded));
-        file.requires_python = row.requires_python.clone().map_or(RequiresPython::Absent, RequiresPython::Specifier);
+        file.requires_python = row
+            .requires_python
+            .as_deref()
+            .map_or(RequiresPython::Absent, |said| RequiresPython::Specifier(said.into()));
         file.yanked = match row.yanked.as_deref() {
             None => Yanked::Absent,
             Some("") => Yanked::Yes,
@@ -158,7 +161,7 @@ impl House {
         };
         // PEP 740 wants an absolute URL, and a page names no host but the one that the settings name.
         if let (Some(base), Some(_)) = (&self.public_url, &row.attestations) {
-            file.provenance = Some(format!("{base}/{stage}/{}.provenance", file.path()).into());
+            file.provenance = serde_json::Value::from(format!("{base}/{stage}/{}.provenance", file.path())).into();
         }
         Some(file)
     }

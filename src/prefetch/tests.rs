@@ -352,7 +352,7 @@ fn the_best_files_of_the_newest_release_are_chosen() {
         ("demo-4.0-py3-none-any.whl", 10),
     ]);
     page.files[8].yanked = Yanked::Yes;
-    page.files[9].requires_python = RequiresPython::Specifier(">=3.13".to_owned());
+    page.files[9].requires_python = RequiresPython::Specifier(">=3.13".into());
     let linux = target(Some("3.12"), &["linux_x86_64"]);
     let ok = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect());
     let both = ["demo-1.1-cp312-cp312-manylinux_2_17_x86_64.whl", "demo-1.1-cp312-cp312-manylinux_2_28_x86_64.whl"];

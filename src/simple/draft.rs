@@ -1,6 +1,6 @@
 use super::hashes::Hashes;
 use super::link::{Links, last_segment};
-use super::{CoreMetadata, FILES_MAX, File, PageError, RequiresPython, TEXT_BYTES_MAX, Yanked};
+use super::{CoreMetadata, FILES_MAX, File, PageError, Provenance, RequiresPython, TEXT_BYTES_MAX, Yanked};
 use crate::names::{DistFilename, FilenameError};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -18,8 +18,8 @@ pub(super) struct Draft {
     pub(super) yanked: Yanked,
     pub(super) core_metadata: CoreMetadata,
     pub(super) gpg_sig: Option<bool>,
-    pub(super) provenance: Option<Value>,
-    pub(super) extra: Map<String, Value>,
+    pub(super) provenance: Provenance,
+    pub(super) extra: Option<Box<Map<String, Value>>>,
 }
 
 /// The files of one page while it is read.
@@ -56,6 +56,14 @@ impl Files {
         Ok(())
     }
 
+    /// The same text as that of the file before, where it is the same.
+    fn shared(&self, said: RequiresPython) -> RequiresPython {
+        match self.files.last().map(|file| &file.requires_python) {
+            Some(before) if *before == said => before.clone(),
+            _ => said,
+        }
+    }
+
     fn check(&mut self, draft: Draft) -> Option<File> {
         if !draft.is_within_limits() {
             return None;
@@ -74,7 +82,7 @@ impl Files {
             other_hashes: Hashes::sorted(draft.hashes.others),
             size: draft.size,
             upload_time: draft.upload_time,
-            requires_python: draft.requires_python,
+            requires_python: self.shared(draft.requires_python),
             yanked: draft.yanked,
             core_metadata: draft.core_metadata,
             gpg_sig: draft.gpg_sig,
@@ -85,13 +93,17 @@ impl Files {
 }
 
 impl Draft {
+    fn provenance_is_short(&self) -> bool {
+        if let Provenance::Stated(value) = &self.provenance { texts_are_short(value) } else { true }
+    }
+
     fn is_within_limits(&self) -> bool {
         let short = |text: &str| text.len() <= TEXT_BYTES_MAX;
         let reason = if let Yanked::Reason(reason) = &self.yanked { Some(reason.as_str()) } else { None };
         let texts = [self.url.as_deref(), self.upload_time.as_deref(), self.requires_python.specifier(), reason];
         texts.into_iter().flatten().all(short)
-            && self.provenance.as_ref().is_none_or(texts_are_short)
-            && self.extra.iter().all(|(key, value)| short(key) && texts_are_short(value))
+            && self.provenance_is_short()
+            && self.extra.iter().flat_map(|extra| extra.iter()).all(|(key, value)| short(key) && texts_are_short(value))
     }
 }
 

@@ -6,8 +6,8 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
     #[error("the page is not the JSON that PEP 691 describes ({0}); check that the upstream is a simple index")]
-    Json(#[source] serde_json::Error),
-    #[error("the page's JSON is nested more than 127 levels deep; no simple index needs that")]
+    Json(String),
+    #[error("a value in the page's JSON is nested more than 127 levels deep; no simple index needs that")]
     TooDeep,
     #[error("asked for the page of {asked}, but it says that it is the page of {said:?}")]
     WrongName { asked: ProjectName, said: String },
@@ -27,6 +27,8 @@ pub enum PageError {
     EntryTooLong,
     #[error("the list of projects has two lists in it")]
     TwoLists,
+    #[error("cannot read the stored page: {0}; discard it and fetch the page again")]
+    ReadPage(#[source] io::Error),
     #[error("cannot read the list of projects: {0}")]
     Read(#[source] io::Error),
     #[error("cannot write the list of projects: {0}")]
@@ -41,7 +43,7 @@ impl PageError {
         } else if error.to_string().starts_with("recursion limit exceeded") {
             Self::TooDeep
         } else {
-            Self::Json(error)
+            Self::Json(error.to_string())
         }
     }
 }

@@ -27,11 +27,11 @@ impl Hashes {
     }
 
     /// The other hashes in a stable order, each name once (the last one stated, as JSON readers do).
-    pub(super) fn sorted(mut others: Vec<(String, String)>) -> Vec<(String, String)> {
+    pub(super) fn sorted(mut others: Vec<(String, String)>) -> Box<[(String, String)]> {
         others.reverse();
         others.sort_by(|a, b| a.0.cmp(&b.0));
         others.dedup_by(|a, b| a.0 == b.0);
-        others
+        others.into_boxed_slice()
     }
 
     /// The same hashes as a statement about a metadata file. That there is one stands even when no hash is usable.

@@ -2,7 +2,7 @@ use super::draft::{Draft, Files, is_other_page};
 use super::hashes::{Hashes, is_hash_name};
 use super::link::Links;
 use super::tags::{Attributes, Sink, Tag, read_tags};
-use super::{ApiVersion, CoreMetadata, PageError, ProjectPage, RequiresPython, TEXT_BYTES_MAX, Yanked};
+use super::{ApiVersion, CoreMetadata, PageError, ProjectPage, Provenance, RequiresPython, TEXT_BYTES_MAX, Yanked};
 use crate::names::ProjectName;
 use serde_json::{Map, Value};
 use url::Url;
@@ -128,7 +128,8 @@ fn draft(href: &str, attributes: &Attributes) -> Draft {
         hashes,
         size: attributes.get("data-size").and_then(|size| size.parse().ok()),
         upload_time: text("data-upload-time"),
-        requires_python: text("data-requires-python").map_or(RequiresPython::Absent, RequiresPython::Specifier),
+        requires_python: text("data-requires-python")
+            .map_or(RequiresPython::Absent, |said| RequiresPython::Specifier(said.into())),
         yanked: match attributes.get("data-yanked") {
             None => Yanked::Absent,
             Some("") => Yanked::Yes,
@@ -140,8 +141,8 @@ fn draft(href: &str, attributes: &Attributes) -> Draft {
             Some("false") => Some(false),
             _ => None,
         },
-        provenance: text("data-provenance").map(Value::String),
-        extra: Map::new(),
+        provenance: text("data-provenance").map(Value::String).map_or(Provenance::Absent, Provenance::from),
+        extra: None,
     }
 }
 

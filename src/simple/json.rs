@@ -1,172 +1,51 @@
-use super::draft::{Draft, Files, texts_are_short};
+use super::draft::{Draft, texts_are_short};
 use super::hashes::Hashes;
-use super::link::Links;
+use super::reader::PageReader;
 use super::{ApiVersion, CoreMetadata, PageError, ProjectPage, RequiresPython, TEXT_BYTES_MAX, Yanked};
 use crate::names::ProjectName;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::io::{self, Read};
 use url::Url;
 
-/// Reads a project's JSON page (PEP 691). `page_url` is where it came from, after redirects: relative links start there.
-///
-/// A file that cannot be used is left out and counted. Of the known keys a value of the wrong type counts as absent;
-/// unknown keys are kept. Nesting is bounded by serde_json (127 levels).
+/// Reads a project's JSON page (PEP 691) that is here whole, see [`PageReader`].
 ///
 /// # Errors
 ///
-/// The page is not of that form, not of major version 1, not `asked`'s, or beyond a limit.
+/// As [`PageReader::finish`].
 pub fn parse_json(body: &[u8], page_url: &Url, asked: &ProjectName) -> Result<ProjectPage, PageError> {
-    read(body, Links::new(Some(page_url.clone())), |said| match ProjectName::parse(said) {
-        Ok(name) if name == *asked => Ok(name),
-        _ => Err(PageError::WrongName { asked: asked.clone(), said: said.chars().take(SAID_CHARS).collect() }),
-    })
+    PageReader::new(page_url, asked).finish(body)
 }
 
-/// Reads what [`to_stored`](super::to_stored) wrote. All checks of a foreign page are made again.
+/// Reads what [`to_stored`](super::to_stored) wrote.
 ///
 /// # Errors
 ///
-/// As [`parse_json`]; the bytes are then not ours or damaged.
+/// As [`PageReader::finish`]; the bytes are then not ours or damaged.
 pub fn from_stored(bytes: &[u8]) -> Result<ProjectPage, PageError> {
-    read(bytes, Links::new(None), |said| {
-        ProjectName::parse(said).map_err(|_| PageError::NoName(said.chars().take(SAID_CHARS).collect()))
-    })
+    PageReader::stored().finish(bytes)
 }
 
-/// Most characters of an upstream's words that an error repeats.
-const SAID_CHARS: usize = 80;
-
-fn read(
-    body: &[u8],
-    links: Links,
-    check_name: impl FnOnce(&str) -> Result<ProjectName, PageError>,
-) -> Result<ProjectPage, PageError> {
-    let mut reading = Reading {
-        files: Files::new(links),
-        meta: Meta::default(),
-        versions: None,
-        project_status: None,
-        extra: Map::new(),
-        problem: None,
-    };
-    let mut json = serde_json::Deserializer::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body));
-    let name = PageSeed(&mut reading).deserialize(&mut json).and_then(|name| json.end().map(|()| name));
-    let name = match (name, reading.problem) {
-        (_, Some(problem)) => return Err(problem),
-        (Err(error), None) => return Err(PageError::from_json(error)),
-        (Ok(name), None) => check_name(&name)?,
-    };
-    Ok(ProjectPage {
-        name,
-        api_version: reading.meta.api_version,
-        last_serial: reading.meta.last_serial,
-        last_serial_is_text: reading.meta.last_serial_is_text,
-        versions: reading.versions,
-        project_status: reading.project_status,
-        meta_extra: reading.meta.extra,
-        extra: reading.extra,
-        files: reading.files.files,
-        dropped: reading.files.dropped,
-        bad_hashes: reading.files.bad_hashes,
-    })
-}
-
-struct Reading {
-    files: Files,
-    meta: Meta,
-    versions: Option<Vec<String>>,
-    project_status: Option<Value>,
-    extra: Map<String, Value>,
-    /// Why reading was broken off; serde's errors carry only text.
-    problem: Option<PageError>,
-}
-
-impl Reading {
-    fn refuse<E: serde::de::Error>(&mut self, problem: PageError) -> E {
-        let error = E::custom(&problem);
-        self.problem = Some(problem);
-        error
-    }
-}
-
-/// Reads the whole object, and yields the name that it states.
-struct PageSeed<'a>(&'a mut Reading);
-
-#[derive(Clone, Copy)]
-enum PageKey {
-    Meta,
-    Name,
-    Versions,
-    Status,
-    Files,
-}
-
-impl<'de> DeserializeSeed<'de> for PageSeed<'_> {
-    type Value = String;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PageSeed<'_> {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a project's page")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
-        let reading = self.0;
-        let (mut name, mut has_files) = (None, false);
-        let key = |key: &str| match key {
-            "meta" => Ok(PageKey::Meta),
-            "name" => Ok(PageKey::Name),
-            "versions" => Ok(PageKey::Versions),
-            "project-status" => Ok(PageKey::Status),
-            "files" => Ok(PageKey::Files),
-            other => Err(other.to_owned()),
-        };
-        while let Some(key) = map.next_key_seed(Loose(key))?.flatten() {
-            match key {
-                Ok(PageKey::Name) => name = map.next_value::<Option<String>>()?,
-                Ok(PageKey::Meta) => {
-                    let meta = map.next_value::<Option<Map<String, Value>>>()?.unwrap_or_default();
-                    reading.meta = Meta::read(meta).map_err(|problem| reading.refuse(problem))?;
-                }
-                Ok(PageKey::Versions) => {
-                    reading.versions = map.next_value()?;
-                    let versions = reading.versions.iter().flatten();
-                    if versions.map(String::len).any(|bytes| bytes > TEXT_BYTES_MAX) {
-                        return Err(reading.refuse(PageError::TooLong("versions")));
-                    }
-                }
-                Ok(PageKey::Status) => {
-                    let status: Value = map.next_value()?;
-                    if !texts_are_short(&status) {
-                        return Err(reading.refuse(PageError::TooLong("project-status")));
-                    }
-                    reading.project_status = (!status.is_null()).then_some(status);
-                }
-                Ok(PageKey::Files) => {
-                    has_files = true;
-                    map.next_value_seed(FilesSeed(reading))?;
-                }
-                Err(other) => {
-                    let value: Value = map.next_value()?;
-                    if other.len() > TEXT_BYTES_MAX || !texts_are_short(&value) {
-                        return Err(reading.refuse(PageError::TooLong("top level")));
-                    }
-                    reading.extra.insert(other, value);
-                }
-            }
+/// The same in pieces.
+///
+/// # Errors
+///
+/// As [`from_stored`], and those of `input`.
+pub fn read_stored(mut input: impl Read) -> Result<ProjectPage, PageError> {
+    let (mut reader, mut piece) = (PageReader::stored(), vec![0; PIECE_BYTES]);
+    loop {
+        match input.read(&mut piece) {
+            Ok(0) => return reader.finish(&[]),
+            Ok(count) => reader.read(piece.get(..count).unwrap_or_default())?,
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+            Err(why) => return Err(PageError::ReadPage(why)),
         }
-        if !has_files {
-            return Err(A::Error::missing_field("files"));
-        }
-        name.ok_or_else(|| A::Error::missing_field("name"))
     }
 }
+
+/// What is read at once, in bytes.
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// What a page's or a list's `meta` states.
 #[derive(Default)]
@@ -206,32 +85,6 @@ impl Meta {
     }
 }
 
-struct FilesSeed<'a>(&'a mut Reading);
-
-impl<'de> DeserializeSeed<'de> for FilesSeed<'_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FilesSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of files")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut files: A) -> Result<(), A::Error> {
-        while let Some(draft) = files.next_element_seed(FileSeed)? {
-            self.0.files.add(draft).map_err(|problem| self.0.refuse(problem))?;
-        }
-        Ok(())
-    }
-}
-
-struct FileSeed;
-
 #[derive(Clone, Copy)]
 enum FileKey {
     Filename,
@@ -267,14 +120,15 @@ impl FileKey {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for FileSeed {
-    type Value = Draft;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Draft, D::Error> {
-        deserializer.deserialize_map(self)
+impl<'de> Deserialize<'de> for Draft {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FileVisitor)
     }
 }
 
-impl<'de> Visitor<'de> for FileSeed {
+struct FileVisitor;
+
+impl<'de> Visitor<'de> for FileVisitor {
     type Value = Draft;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -297,7 +151,7 @@ impl<'de> Visitor<'de> for FileSeed {
                 Ok(FileKey::UploadTime) => draft.upload_time = map.next_value_seed(Loose(str::to_owned))?,
                 Ok(FileKey::RequiresPython) => {
                     draft.requires_python = match map.next_value()? {
-                        Value::String(text) => RequiresPython::Specifier(text),
+                        Value::String(text) => RequiresPython::Specifier(text.into()),
                         Value::Null => RequiresPython::Null,
                         _ => RequiresPython::Absent,
                     }
@@ -319,11 +173,10 @@ impl<'de> Visitor<'de> for FileSeed {
                 }
                 Ok(FileKey::GpgSig) => draft.gpg_sig = map.next_value::<Value>()?.as_bool(),
                 Ok(FileKey::Provenance) => {
-                    // A plain Option would take null for absence.
-                    draft.provenance = Some(map.next_value::<Value>()?);
+                    draft.provenance = map.next_value::<Value>()?.into();
                 }
                 Err(other) => {
-                    draft.extra.insert(other, map.next_value()?);
+                    draft.extra.get_or_insert_default().insert(other, map.next_value()?);
                 }
             }
         }

@@ -3,6 +3,7 @@ use super::link;
 use crate::names::{DistFilename, ProjectName, Sha256};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::sync::Arc;
 
 /// One project's page: everything that its index states about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +40,7 @@ pub struct File {
     pub url: String,
     pub sha256: Option<Sha256>,
     /// Hashes of other kinds as (name, hex digits), sorted by name.
-    pub other_hashes: Vec<(String, String)>,
+    pub other_hashes: Box<[(String, String)]>,
     /// Bytes.
     pub size: Option<u64>,
     /// `yyyy-mm-ddThh:mm:ss.ffffffZ` (PEP 700), kept as written.
@@ -49,10 +50,18 @@ pub struct File {
     /// What is announced about `{url}.metadata`.
     pub core_metadata: CoreMetadata,
     pub gpg_sig: Option<bool>,
-    /// PEP 740: an absolute URL, or null.
-    pub provenance: Option<Value>,
-    /// Keys that have no field here.
-    pub extra: Map<String, Value>,
+    pub provenance: Provenance,
+    /// Keys that have no field here; `None` where there are none. Boxed, since few have any and a page has 40,000 files.
+    pub extra: Option<Box<Map<String, Value>>>,
+}
+
+/// PEP 740: an absolute URL, or null, which the public index says of most files.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Provenance {
+    #[default]
+    Absent,
+    Null,
+    Stated(Box<Value>),
 }
 
 /// A version `1.minor` of the API (PEP 629). Another major version cannot be read, so there is no value for it.
@@ -67,7 +76,8 @@ pub enum RequiresPython {
     #[default]
     Absent,
     Null,
-    Specifier(String),
+    /// Shared: the files of a release say the same.
+    Specifier(Arc<str>),
 }
 
 /// PEP 592.
@@ -89,7 +99,7 @@ pub enum CoreMetadata {
     Yes,
     Sha256(Sha256),
     /// Any other set of hashes, (name, hex digits) sorted by name, never empty.
-    Hashes(Vec<(String, String)>),
+    Hashes(Box<[(String, String)]>),
 }
 
 impl ProjectPage {
@@ -139,15 +149,15 @@ impl File {
             filename,
             url,
             sha256: None,
-            other_hashes: Vec::new(),
+            other_hashes: Box::default(),
             size: None,
             upload_time: None,
             requires_python: RequiresPython::Absent,
             yanked: Yanked::Absent,
             core_metadata: CoreMetadata::Absent,
             gpg_sig: None,
-            provenance: None,
-            extra: Map::new(),
+            provenance: Provenance::Absent,
+            extra: None,
         }
     }
 
@@ -209,6 +219,19 @@ impl RequiresPython {
             Self::Absent | Self::Null => None,
             Self::Specifier(text) => Some(text),
         }
+    }
+}
+
+impl From<Value> for Provenance {
+    fn from(value: Value) -> Self {
+        if value.is_null() { Self::Null } else { Self::Stated(Box::new(value)) }
+    }
+}
+
+impl Provenance {
+    /// The URL, when one is stated.
+    pub fn url(&self) -> Option<&str> {
+        if let Self::Stated(value) = self { value.as_str() } else { None }
     }
 }
 

@@ -1,26 +1,47 @@
 use super::hashes::best;
 use super::link::write_path;
-use super::{ApiVersion, CoreMetadata, File, ProjectPage, RequiresPython, Told, Yanked};
+use super::{ApiVersion, CoreMetadata, File, ProjectPage, Provenance, RequiresPython, Told, Yanked};
 use crate::names::{IndexName, Sha256};
 use serde_json::{Map, Value};
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Room for one file's JSON without its name and URL, in bytes; measured on real pages.
 const JSON_FILE_BYTES: usize = 480;
 /// The same for HTML.
 const HTML_FILE_BYTES: usize = 360;
 const HEAD_BYTES: usize = 512;
+/// What is handed on at once, in bytes: a compressor's block is twice that, and it stays in the processor's cache.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The page as PEP 691 JSON. `base` is the relative path from the page to its index, such as `../../`: every file's URL
 /// starts with it, so that no host name is in the page. A file of another index is two steps and that index's name away.
 pub fn render_json<'a>(page: impl Into<Told<'a>>, base: &str) -> Vec<u8> {
-    write_json(&page.into(), Some(base))
+    let page = page.into();
+    whole(page.files.len() * JSON_FILE_BYTES, |out| write_json(&page, Some(base), out))
+}
+
+/// The same in pieces: the whole page is never held.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_page_json<'a>(page: impl Into<Told<'a>>, base: &str, out: &mut dyn Write) -> io::Result<()> {
+    write_json(&page.into(), Some(base), out)
 }
 
 /// The page as JSON for the database: with the upstream's absolute URLs, all files, the upstream's version, and keys in
 /// a fixed order, so that equal pages give equal bytes.
 pub fn to_stored(page: &ProjectPage) -> Vec<u8> {
-    write_json(&Told::stored(page), None)
+    whole(page.files.len() * JSON_FILE_BYTES, |out| write_stored(page, out))
+}
+
+/// The same in pieces.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_stored(page: &ProjectPage, out: &mut dyn Write) -> io::Result<()> {
+    write_json(&Told::stored(page), None, out)
 }
 
 /// The page as HTML (PEP 503, 592, 629, 658, 714, 740, 792), one anchor a line. `base` as in [`render_json`].
@@ -28,7 +49,36 @@ pub fn to_stored(page: &ProjectPage) -> Vec<u8> {
 /// Everything is escaped: some clients read the anchors with a regular expression that ends at the first `>`.
 pub fn render_html<'a>(page: impl Into<Told<'a>>, base: &str) -> Vec<u8> {
     let page = page.into();
-    let mut out = Vec::with_capacity(HEAD_BYTES + page.files.len() * HTML_FILE_BYTES);
+    whole(page.files.len() * HTML_FILE_BYTES, |out| write_html(&page, base, out))
+}
+
+/// The same in pieces.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn write_page_html<'a>(page: impl Into<Told<'a>>, base: &str, out: &mut dyn Write) -> io::Result<()> {
+    write_html(&page.into(), base, out)
+}
+
+fn whole(room: usize, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEAD_BYTES + room);
+    // Writing into a Vec cannot fail.
+    let _ = write(&mut out);
+    out
+}
+
+/// Hands on what is written when there is a piece of it.
+fn pass_on(piece: &mut Vec<u8>, sink: &mut dyn Write) -> io::Result<()> {
+    if piece.len() >= PIECE_BYTES {
+        sink.write_all(piece)?;
+        piece.clear();
+    }
+    Ok(())
+}
+
+fn write_html(page: &Told<'_>, base: &str, sink: &mut dyn Write) -> io::Result<()> {
+    let mut out = Vec::with_capacity(PIECE_BYTES + HEAD_BYTES);
     let mut base_escaped = Vec::new();
     escape(&mut base_escaped, base);
     out.extend_from_slice(b"<!DOCTYPE html>\n<html>\n<head>\n");
@@ -44,9 +94,10 @@ pub fn render_html<'a>(page: impl Into<Told<'a>>, base: &str) -> Vec<u8> {
     out.extend_from_slice(b"</title>\n</head>\n<body>\n");
     for (file, home) in page.files.iter() {
         write_anchor(&mut out, file, home, &base_escaped);
+        pass_on(&mut out, sink)?;
     }
     out.extend_from_slice(b"</body>\n</html>\n");
-    out
+    sink.write_all(&out)
 }
 
 pub(super) fn write_html_meta(out: &mut Vec<u8>, name: &str, content: &str) {
@@ -93,7 +144,7 @@ fn write_anchor(out: &mut Vec<u8>, file: &File, home: Option<&IndexName>, base_e
     if let Some(gpg_sig) = file.gpg_sig {
         write_attribute(out, " data-gpg-sig=\"", if gpg_sig { "true" } else { "false" });
     }
-    if let Some(Value::String(provenance)) = &file.provenance {
+    if let Some(provenance) = file.provenance.url() {
         write_attribute(out, " data-provenance=\"", provenance);
     }
     out.push(b'>');
@@ -133,9 +184,8 @@ pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
 }
 
 /// `base` of `None` writes the stored form.
-fn write_json(page: &Told<'_>, base: Option<&str>) -> Vec<u8> {
-    let room = HEAD_BYTES + page.files.len() * JSON_FILE_BYTES;
-    let mut json = Json { out: Vec::with_capacity(room), stored: base.is_none() };
+fn write_json(page: &Told<'_>, base: Option<&str>, sink: &mut dyn Write) -> io::Result<()> {
+    let mut json = Json { out: Vec::with_capacity(PIECE_BYTES + HEAD_BYTES), stored: base.is_none() };
     let none = Map::new();
     let (serial, is_text) = page.last_serial.map_or((None, false), |(serial, is_text)| (Some(serial), is_text));
     json.raw("{\"meta\":");
@@ -158,11 +208,12 @@ fn write_json(page: &Told<'_>, base: Option<&str>) -> Vec<u8> {
     for (number, (file, home)) in page.files.iter().enumerate() {
         json.comma(number);
         json.file(file, home, base);
+        pass_on(&mut json.out, sink)?;
     }
     json.raw("]");
     json.extra(page.extra.unwrap_or(&none));
     json.raw("}");
-    json.out
+    sink.write_all(&json.out)
 }
 
 /// Writes JSON straight into bytes; a tree of values for 40 000 files would cost more than the whole rest.
@@ -302,11 +353,17 @@ impl Json {
         if let Some(gpg_sig) = file.gpg_sig {
             self.raw(if gpg_sig { ",\"gpg-sig\":true" } else { ",\"gpg-sig\":false" });
         }
-        if let Some(provenance) = &file.provenance {
-            self.raw(",\"provenance\":");
-            self.value(provenance);
+        match &file.provenance {
+            Provenance::Absent => {}
+            Provenance::Null => self.raw(",\"provenance\":null"),
+            Provenance::Stated(value) => {
+                self.raw(",\"provenance\":");
+                self.value(value);
+            }
         }
-        self.extra(&file.extra);
+        if let Some(extra) = &file.extra {
+            self.extra(extra);
+        }
         self.raw("}");
     }
 

@@ -3,7 +3,7 @@ use crate::names::{DistFilename, ProjectName, Sha256};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 fn page_url() -> Url {
@@ -293,7 +293,7 @@ fn html_of_other_servers_is_read() {
     let [sdist, wheel, local] = page.files.as_slice() else { panic!() };
     assert_eq!(sdist.sha256, Some(Sha256::from_bytes([0xab; 32])));
     assert_eq!((sdist.requires_python.specifier(), &sdist.yanked), (Some(">=3.8"), &Yanked::Yes));
-    assert_eq!(wheel.other_hashes, [("md5".to_owned(), "00ff".to_owned())]);
+    assert_eq!(*wheel.other_hashes, [("md5".to_owned(), "00ff".to_owned())]);
     assert_eq!((wheel.gpg_sig, wheel.size, &wheel.core_metadata), (Some(true), Some(12), &CoreMetadata::Yes));
     assert_eq!(wheel.upload_time.as_deref(), Some("2026-01-01T00:00:00Z"));
     assert_eq!(local.filename.as_str(), "demo-2.0+local.zip");
@@ -337,7 +337,7 @@ fn any_core_metadata() -> impl Strategy<Value = CoreMetadata> {
         Just(CoreMetadata::No),
         Just(CoreMetadata::Yes),
         any::<[u8; 32]>().prop_map(|bytes| CoreMetadata::Sha256(Sha256::from_bytes(bytes))),
-        any_hashes().prop_filter("hashes", |all| !all.is_empty()).prop_map(CoreMetadata::Hashes),
+        any_hashes().prop_filter("hashes", |all| !all.is_empty()).prop_map(|all| CoreMetadata::Hashes(all.into())),
     ]
 }
 
@@ -350,7 +350,7 @@ fn any_file() -> impl Strategy<Value = File> {
     let requires = prop_oneof![
         Just(RequiresPython::Absent),
         Just(RequiresPython::Null),
-        "\\PC{1,20}".prop_map(RequiresPython::Specifier)
+        "\\PC{1,20}".prop_map(|said| RequiresPython::Specifier(said.into()))
     ];
     let yanked =
         prop_oneof![Just(Yanked::Absent), Just(Yanked::No), Just(Yanked::Yes), ".{1,20}".prop_map(Yanked::Reason)];
@@ -365,15 +365,15 @@ fn any_file() -> impl Strategy<Value = File> {
                 percent_encoding::utf8_percent_encode(&url.2, percent_encoding::NON_ALPHANUMERIC).collect();
             let mut file = File::new(DistFilename::parse(&url.2).unwrap(), format!("{}{}/{segment}", url.0, url.1));
             file.sha256 = sha256.map(Sha256::from_bytes);
-            file.other_hashes = other_hashes;
+            file.other_hashes = other_hashes.into();
             file.size = size;
             file.upload_time = upload_time;
             file.requires_python = requires_python;
             file.yanked = yanked;
             file.core_metadata = core_metadata;
             file.gpg_sig = gpg_sig;
-            file.provenance = provenance.map(Value::String);
-            file.extra = extra.map(|(key, value)| (key, Value::String(value))).into_iter().collect();
+            file.provenance = provenance.map_or(Provenance::Absent, |url| Value::String(url).into());
+            file.extra = extra.map(|(key, value)| Box::new(Map::from_iter([(key, Value::String(value))])));
             file
         })
 }
@@ -439,6 +439,42 @@ proptest! {
             prop_assert_eq!(back.core_metadata.is_offered(), file.core_metadata.is_offered());
             prop_assert_eq!(back.core_metadata.sha256(), file.core_metadata.sha256());
             prop_assert_eq!(back.gpg_sig, file.gpg_sig);
+        }
+    }
+
+    #[test]
+    fn pieces_read_as_the_whole_does(
+        page in any_page(),
+        wild in vec(any::<u8>(), 0..5),
+        at in any::<proptest::sample::Index>(),
+        cuts in vec(any::<proptest::sample::Index>(), 0..12),
+        indented in any::<bool>(),
+    ) {
+        let mut body = to_stored(&page);
+        if indented {
+            body = serde_json::to_vec_pretty(&serde_json::from_slice::<Value>(&body).unwrap()).unwrap();
+        }
+        let at = at.index(body.len());
+        body.splice(at..(at + wild.len() / 2).min(body.len()), wild);
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
+        cuts.sort_unstable();
+        let pieces = |cuts: &[usize]| -> Result<ProjectPage, PageError> {
+            let (mut reader, mut from) = (PageReader::stored(), 0);
+            for cut in cuts {
+                reader.read(&body[from..*cut])?;
+                from = *cut;
+            }
+            reader.finish(&body[from..])
+        };
+        let each: Vec<_> = (0..body.len()).collect();
+        for read in [pieces(&cuts), pieces(&each)] {
+            match (read, from_stored(&body)) {
+                (Ok(read), Ok(whole)) => prop_assert_eq!(read, whole),
+                // Of a value of the wrong type the words may tell only what had come of it.
+                (Err(PageError::Json(_)), Err(PageError::Json(_))) => {}
+                (Err(read), Err(whole)) => prop_assert_eq!(read.to_string(), whole.to_string()),
+                (read, whole) => prop_assert!(false, "{read:?} instead of {whole:?}"),
+            }
         }
     }
 

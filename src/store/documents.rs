@@ -2,6 +2,7 @@ use super::{Store, StoreError};
 use crate::names::{IndexName, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 /// Something that upstream said, as we keep it.
@@ -39,9 +40,56 @@ pub struct DocumentKey {
 /// Level of zstd for rows: pages shrink to a tenth at 300 MB/s; higher levels gain a few percent for five times the work.
 const ROW_ZSTD_LEVEL: i32 = 3;
 
+/// A body as it lies in the database.
+pub struct Packed(Vec<u8>);
+
+impl Packed {
+    /// About how many bytes it unpacks to: pages shrink to a sixth.
+    pub fn about(&self) -> usize {
+        self.0.len() * 6
+    }
+
+    /// The body, unpacked while it is read.
+    pub fn read(&self) -> io::Result<impl Read + '_> {
+        zstd::stream::read::Decoder::with_buffer(self.0.as_slice())
+    }
+}
+
+/// Packs a body while it is written.
+pub struct Packer(zstd::stream::write::Encoder<'static, Vec<u8>>);
+
+impl Packer {
+    pub fn new() -> io::Result<Self> {
+        zstd::stream::write::Encoder::new(Vec::new(), ROW_ZSTD_LEVEL).map(Self)
+    }
+
+    pub fn finish(self) -> io::Result<Packed> {
+        self.0.finish().map(Packed)
+    }
+}
+
+impl Write for Packer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 impl Store {
     /// The document, if it is stored; a row that cannot be read is no document, so that it is fetched again.
     pub async fn document(&self, key: &DocumentKey) -> Result<Option<Document>, StoreError> {
+        let Some((document, packed)) = self.packed_document(key).await? else { return Ok(None) };
+        match off_the_worker(move || zstd::stream::decode_all(packed.0.as_slice())).await {
+            Ok(body) => Ok(Some(Document { body, ..document })),
+            Err(why) => unreadable(key, why),
+        }
+    }
+
+    /// The same with its body as it lies in the database, to be read in pieces; the document's own is empty.
+    pub async fn packed_document(&self, key: &DocumentKey) -> Result<Option<(Document, Packed)>, StoreError> {
         let row = sqlx::query(
             "SELECT fetched, etag, last_modified, last_serial, digest, url, body FROM document
              WHERE index_name = ? AND kind = ? AND name = ?",
@@ -52,20 +100,9 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         let Some(row) = row else { return Ok(None) };
-        let read = match document(&row) {
-            Ok((document, packed)) => {
-                drop(row);
-                let body = off_the_worker(move || zstd::stream::decode_all(packed.as_slice())).await;
-                body.map(|body| Document { body, ..document })
-            }
-            Err(why) => Err(why),
-        };
-        match read {
-            Err(StoreError::Row(what)) => {
-                tracing::warn!(index = %key.index, name = %key.name, what, "a stored document cannot be read");
-                Ok(None)
-            }
-            read => read.map(Some),
+        match document(&row) {
+            Ok((document, packed)) => Ok(Some((document, Packed(packed)))),
+            Err(why) => unreadable(key, why),
         }
     }
 
@@ -74,6 +111,11 @@ impl Store {
         let plain = std::mem::take(&mut document.body);
         // As a stream: it needs room for what comes out, not for the worst case.
         let body = off_the_worker(move || zstd::stream::encode_all(plain.as_slice(), ROW_ZSTD_LEVEL)).await?;
+        self.put_packed(key, document, Packed(body)).await
+    }
+
+    /// The same with the body as a [`Packer`] made it; the document's own is not looked at.
+    pub async fn put_packed(&self, key: &DocumentKey, document: Document, body: Packed) -> Result<(), StoreError> {
         let _turn = self.turn().await?;
         sqlx::query(
             "INSERT OR REPLACE INTO document
@@ -89,7 +131,7 @@ impl Store {
         .bind(document.last_serial.map(|serial| serial as i64))
         .bind(document.digest.as_bytes().as_slice())
         .bind(&document.url)
-        .bind(body)
+        .bind(body.0)
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -161,6 +203,17 @@ impl DocumentKind {
             Self::LegacyJson => "json",
             Self::List => "list",
         }
+    }
+}
+
+/// A row that cannot be read is none.
+fn unreadable<T>(key: &DocumentKey, why: StoreError) -> Result<Option<T>, StoreError> {
+    match why {
+        StoreError::Row(what) => {
+            tracing::warn!(index = %key.index, name = %key.name, what, "a stored document cannot be read");
+            Ok(None)
+        }
+        why => Err(why),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
 use reqwest::Response;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::error::FetchError;
 use super::exchange::Answer;
@@ -19,6 +19,10 @@ const FIRST_ROOM_BYTES_MAX: usize = 1024 * 1024;
 
 /// From this size on a body waits for a place among the large ones, in bytes: nearly all pages are smaller.
 const LARGE_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// From this size on a body is handed on while it arrives, where somebody takes it so, in bytes: less of it is read in a
+/// moment.
+const POUR_FROM_BYTES: usize = 256 * 1024;
 
 /// Large bodies that are held at the same time. They may be 64 MiB each, and count in no budget yet.
 pub(super) const LARGE_BODIES_MAX: usize = 2;
@@ -42,6 +46,13 @@ impl Deref for WholeBody {
     fn deref(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// What became of a body that somebody would take in pieces.
+pub(super) enum Taken {
+    Whole(WholeBody),
+    /// All of it was handed on, or whoever took it has left. Its place among the large ones.
+    Poured(Option<OwnedSemaphorePermit>),
 }
 
 /// A text's body, decoded and counted while it is read. It ends cleanly only when it is whole.
@@ -102,26 +113,63 @@ impl TextBody {
     }
 
     /// The whole body. One that proves large waits for a place in `large` before it goes on.
-    pub(super) async fn whole(mut self, large: &Arc<Semaphore>) -> Result<WholeBody, FetchError> {
-        let small = |bytes| WholeBody { bytes, _room: None };
+    pub(super) async fn whole(self, large: &Arc<Semaphore>) -> Result<WholeBody, FetchError> {
+        match self.taken(large, || None).await? {
+            Taken::Whole(body) => Ok(body),
+            Taken::Poured(_) => Ok(WholeBody { bytes: Bytes::new(), _room: None }),
+        }
+    }
+
+    /// The same, but when it proves to be longer than a moment's work, `taker` is asked who takes it in pieces.
+    pub(super) async fn taken(
+        mut self,
+        large: &Arc<Semaphore>,
+        taker: impl FnOnce() -> Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Taken, FetchError> {
+        let small = |bytes| Taken::Whole(WholeBody { bytes, _room: None });
         let Some(first) = self.next().await.transpose()? else {
             return Ok(small(Bytes::new()));
         };
         let Some(second) = self.next().await.transpose()? else {
             return Ok(small(first));
         };
-        let mut room = None;
+        let (mut room, mut taker) = (None, Some(taker));
         let stated = usize::try_from(self.length.unwrap_or(0)).unwrap_or(usize::MAX);
         let mut whole = BytesMut::with_capacity(stated.min(FIRST_ROOM_BYTES_MAX));
         whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
         while let Some(piece) = self.next().await {
             whole.extend_from_slice(&piece?);
+            if whole.len() >= POUR_FROM_BYTES
+                && let Some(pieces) = taker.take().and_then(|taker| taker())
+            {
+                return self.pour(whole.freeze(), pieces, large).await;
+            }
             if room.is_none() && whole.len() > LARGE_BODY_BYTES {
                 room = Arc::clone(large).acquire_owned().await.ok().map(Arc::new);
             }
         }
-        Ok(WholeBody { bytes: whole.freeze(), _room: room })
+        Ok(Taken::Whole(WholeBody { bytes: whole.freeze(), _room: room }))
+    }
+
+    async fn pour(
+        mut self,
+        first: Bytes,
+        pieces: mpsc::Sender<Bytes>,
+        large: &Arc<Semaphore>,
+    ) -> Result<Taken, FetchError> {
+        let mut room = None;
+        let mut next = Some(Ok(first));
+        while let Some(piece) = next {
+            if pieces.send(piece?).await.is_err() {
+                break;
+            }
+            if room.is_none() && self.decoded > LARGE_BODY_BYTES {
+                room = Arc::clone(large).acquire_owned().await.ok();
+            }
+            next = self.next().await;
+        }
+        Ok(Taken::Poured(room))
     }
 
     async fn step(&mut self) -> Result<Option<Bytes>, FetchError> {

@@ -1,8 +1,10 @@
 use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use url::Url;
 
 use super::Upstream;
-use super::body::{TextBody, WholeBody};
+use super::body::{Taken, TextBody, WholeBody};
 use super::error::FetchError;
 use super::exchange::{Answer, Ask, headers};
 use super::headers::{Validators, max_age, media_type, number};
@@ -37,10 +39,22 @@ pub enum PageFetch {
         max_age: Option<u64>,
         last_serial_header: Option<u64>,
     },
+    /// Whoever took its pieces has them all, see [`Upstream::page_in_pieces`].
+    Poured(Poured),
     /// Only after validators were sent.
     NotModified { max_age: Option<u64> },
     /// 404 or 410.
     Missing,
+}
+
+/// What is left of a page that was taken in pieces.
+#[derive(Debug, Clone)]
+pub struct Poured {
+    pub validators: Validators,
+    pub max_age: Option<u64>,
+    pub last_serial_header: Option<u64>,
+    /// A large page's place: others wait until this is dropped.
+    pub room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// Any other text, see [`Upstream::url_page`].
@@ -100,6 +114,19 @@ impl Upstream {
         validators: Option<&Validators>,
         fresh: bool,
     ) -> Result<PageFetch, FetchError> {
+        self.page_in_pieces(project, validators, fresh, |_| None).await
+    }
+
+    /// The same. When a JSON page proves to be long, `taker` is told where it comes from and may name who takes it in
+    /// pieces while it arrives. Only [`PageFetch::Poured`] says that those were the whole page; a taker that leaves early
+    /// ends it.
+    pub async fn page_in_pieces(
+        &self,
+        project: &ProjectName,
+        validators: Option<&Validators>,
+        fresh: bool,
+        taker: impl FnOnce(&Url) -> Option<mpsc::Sender<Bytes>>,
+    ) -> Result<PageFetch, FetchError> {
         let mut url = self.inner.base.clone();
         url.set_path(&format!("{}{project}/", self.inner.base.path()));
         let turn = self.turn(&self.inner.clients.pages).await?;
@@ -110,8 +137,17 @@ impl Upstream {
                 Text::Found(answer) => {
                     let Found { url, validators, max_age, last_serial_header, .. } = Found::of(&answer);
                     let content = page_kind(&answer)?;
-                    let body = TextBody::of(answer, PAGE_BYTES_MAX)?.whole(&self.inner.clients.large).await?;
-                    Ok(PageFetch::Page { url, content, body, validators, max_age, last_serial_header })
+                    let body = TextBody::of(answer, PAGE_BYTES_MAX)?;
+                    let taker = || if content == PageKind::Json { taker(&url) } else { None };
+                    match body.taken(&self.inner.clients.large, taker).await? {
+                        Taken::Whole(body) => {
+                            Ok(PageFetch::Page { url, content, body, validators, max_age, last_serial_header })
+                        }
+                        Taken::Poured(room) => {
+                            let room = room.map(Arc::new);
+                            Ok(PageFetch::Poured(Poured { validators, max_age, last_serial_header, room }))
+                        }
+                    }
                 }
             }
         };

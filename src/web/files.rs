@@ -84,7 +84,7 @@ fn details(asked: &Asked<'_>, listed: &Listed<'_>, row: Option<&FileRow>) -> Mar
                 @if let Some(python) = file.requires_python.specifier() { dt { "Python" } dd { code { (python) } } }
                 dt { "From" } dd { (index_link(listed.index)) }
                 @if file.core_metadata.is_offered() { dt { "Metadata" } dd { a href={ (href(listed.index, file)) ".metadata" } { "METADATA" } } }
-                @if file.provenance.as_ref().is_some_and(Value::is_string) || row.is_some_and(|row| row.attestations.is_some()) {
+                @if file.provenance.url().is_some() || row.is_some_and(|row| row.attestations.is_some()) {
                     dt { "Attested" } dd { "it comes with attestations (PEP 740)" }
                 }
                 @for entry in row.iter().flat_map(|row| &row.log) { (history(asked, entry)) }

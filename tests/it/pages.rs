@@ -442,10 +442,8 @@ async fn legacy_json_leads_to_our_files() {
     house.end().await;
 }
 
-#[tokio::test]
-async fn a_project_with_forty_thousand_files_is_a_page_like_any_other() {
-    let house = House::with(Options { memory_bytes: 512 << 20, ..Options::default() }).await;
-    let count = 40_000;
+/// A page of `count` files.
+fn long_page(house: &House, count: u32) -> String {
     let file = |n: u32| {
         format!(
             r#"{{"filename":"demo-1.{n}.tar.gz","url":"{}","hashes":{{"sha256":"{n:064x}"}},"size":3,"requires-python":">=3.8","upload-time":"2026-01-01T00:00:00.000000Z","yanked":false}}"#,
@@ -454,11 +452,51 @@ async fn a_project_with_forty_thousand_files_is_a_page_like_any_other() {
     };
     let files: Vec<_> = (0..count).map(file).collect();
     let versions: Vec<_> = (0..count).map(|n| format!("\"1.{n}\"")).collect();
-    let page = format!(
+    format!(
         r#"{{"meta":{{"api-version":"1.1"}},"name":"demo","versions":[{}],"files":[{}]}}"#,
         versions.join(","),
         files.join(",")
-    );
+    )
+}
+
+#[tokio::test]
+async fn a_page_that_is_read_while_it_arrives_is_whole_or_none() {
+    // Too small for the parsed page: what is on its way into the database is shown, then what is there.
+    let house = House::with(Options { memory_bytes: 4 << 20, ..Options::default() }).await;
+    let page = long_page(&house, 4_000);
+    assert!(page.len() > 800_000, "it must be longer than what is taken at once");
+    house.upstream.put("/simple/demo/", JSON, format!("{page}}}"));
+    assert_eq!(house.page("demo").await.status, 502, "an end too many");
+    house.clock.advance(PAGE_TTL);
+    house.upstream.put("/simple/demo/", JSON, page.replacen("\"name\":\"demo\"", "\"name\":\"other\"", 1));
+    assert_eq!(house.page("demo").await.status, 502, "another project's");
+    house.clock.advance(PAGE_TTL);
+    house.upstream.put("/simple/demo/", JSON, page.clone());
+    house.upstream.misbehave("/simple/demo/", Misbehaviour::Truncate(700_000));
+    assert_eq!(house.page("demo").await.status, 502, "a part of a page");
+    house.clock.advance(PAGE_TTL);
+    let gate = house.upstream.hold_after("/simple/demo/", 700_000);
+    let (asked, also) = tokio::join!(house.page("demo"), async {
+        gate.reached(1).await;
+        gate.release();
+        house.page("demo").await
+    });
+    assert_eq!((asked.status, also.status), (200, 200));
+    assert_eq!(asked.json()["files"].as_array().unwrap().len(), 4_000);
+    assert_eq!(asked.body, also.body);
+    let headers = [("Accept", JSON), ("Accept-Encoding", "br")];
+    assert_eq!(house.get_with(PAGE, &headers).await.header("content-encoding"), "br");
+    let house = house.restart(|_| {}).await;
+    house.upstream.set_down(true);
+    assert_eq!(house.page("demo").await.body, asked.body, "it was not saved");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_project_with_forty_thousand_files_is_a_page_like_any_other() {
+    let house = House::with(Options { memory_bytes: 512 << 20, ..Options::default() }).await;
+    let count = 40_000;
+    let page = long_page(&house, count);
     house.upstream.put("/simple/demo/", JSON, page);
     let headers = [("Accept", JSON), ("Accept-Encoding", "zstd")];
     let cold = house.get_with(PAGE, &headers).await;

@@ -113,7 +113,10 @@ impl Index {
             Ok(PageFetch::Page { url, content: PageKind::Html, body, .. }) => {
                 simple::parse_html(&body, &url, project).map_err(|why| why.to_string())
             }
-            Ok(PageFetch::Missing | PageFetch::NotModified { .. }) => Err("the index has no such project".to_owned()),
+            // Nobody took its pieces.
+            Ok(PageFetch::Missing | PageFetch::NotModified { .. } | PageFetch::Poured(_)) => {
+                Err("the index has no such project".to_owned())
+            }
             Err(FetchError::Status { status: 401 | 403, .. }) => {
                 Err("reading the index needs a login; give a token with --token-file".to_owned())
             }
