@@ -69,6 +69,8 @@ struct New {
     /// What the state calls it.
     name: Sha256,
     arrived: Arrived,
+    /// Unix seconds.
+    fetched: u64,
     validators: Validators,
     url: String,
 }
@@ -92,7 +94,7 @@ impl House {
             DocumentKind::LegacyJson => ask_legacy(mirror, document, validators).await,
             DocumentKind::Page | DocumentKind::List => self.ask_page(mirror, document, validators, no_cache).await,
         };
-        let now = self.clock.ticks();
+        let (now, answered) = (self.clock.ticks(), self.clock.unix());
         let page = match fetched {
             Ok(Answer::Page(page)) => page,
             Ok(Answer::NotModified { max_age }) => {
@@ -150,7 +152,7 @@ impl House {
         if let Some(older) = known.latest.filter(|older| *older != name) {
             self.memory.remove(&Key::Content(document.clone(), older));
         }
-        let new = New { name, arrived, validators, url };
+        let new = New { name, arrived, fetched: answered, validators, url };
         let (task, mirror, document) = (Arc::clone(&self.tasks), Arc::clone(mirror), document.clone());
         tokio::spawn(async move {
             let _until_saved = (turn, room, task);
@@ -171,13 +173,13 @@ impl House {
         if !self.stopping() {
             tokio::time::sleep(SAVE_PAUSE).await;
         }
-        let New { name, arrived, validators, url } = new;
+        let New { name, arrived, fetched, validators, url } = new;
         let Arrived { content, last_serial, .. } = arrived;
         let plain = Arc::clone(&content);
         let packed = self.blocking(content.size(), move || pack(&plain)).await;
         let Ok(Ok((body, digest))) = packed else { return state.not_saved() };
         let row = Document {
-            fetched: self.clock.unix(),
+            fetched,
             etag: validators.etag,
             last_modified: validators.last_modified,
             last_serial,
