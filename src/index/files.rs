@@ -85,8 +85,12 @@ pub struct KnownFile {
 /// want the rest a moment later, and one request costs upstream less than two.
 const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
 
-/// Whether a file that is asked for the second time is read into memory although that evicts something.
-const ASKED_BEFORE: u32 = 1;
+/// Whether a file that was asked for so often and was not in memory is read into it although that evicts something: at the
+/// second time, the fourth, the eighth and so on. Where more is hot than fits, files would otherwise be read into memory
+/// for each answer, only to drive each other out.
+fn is_worth_evicting(missed: u32) -> bool {
+    missed >= 2 && missed.is_power_of_two()
+}
 
 impl FileAnswer {
     /// What hangs on a file of ours.
@@ -404,8 +408,10 @@ impl House {
         digest: Sha256,
         len: u64,
     ) {
-        let asked = known.asked.fetch_add(1, Ordering::Relaxed);
-        if len > self.memory.entry_max() || (asked < ASKED_BEFORE && !self.memory.has_room(len)) {
+        // What users own is not counted elsewhere.
+        let missed =
+            known.uses.as_ref().map_or_else(|| known.asked.fetch_add(1, Ordering::Relaxed) + 1, |uses| uses.missed());
+        if len > self.memory.entry_max() || !(is_worth_evicting(missed) || self.memory.has_room(len)) {
             return;
         }
         // One at a time: what is being read counts in no budget yet.
@@ -488,4 +494,17 @@ pub(super) fn answer(
 
 pub(super) fn file_error(facts: &FileFacts, why: Failure) -> IndexError {
     IndexError::File { filename: facts.filename.to_string(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_read_into_memory_ever_more_rarely() {
+        let read: Vec<u32> = (0..1000).filter(|missed| is_worth_evicting(*missed)).collect();
+        assert_eq!(read, [2, 4, 8, 16, 32, 64, 128, 256, 512]);
+        let uses = Uses::default();
+        assert_eq!((uses.missed(), uses.missed()), (1, 2));
+    }
 }

@@ -4,7 +4,7 @@ use crate::store::BlobUse;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// How a file of the cache was used since the database last heard of it. There is one for each file, shared by all who
@@ -15,6 +15,8 @@ pub struct Uses {
     bytes: AtomicU64,
     /// Unix seconds; 0: not since.
     last: AtomicU64,
+    /// How often it was asked for and was not in memory.
+    missed: AtomicU32,
     /// The file itself once it was taken off the disk, for those who still send it.
     leaving: OnceLock<Arc<File>>,
 }
@@ -38,6 +40,11 @@ impl Uses {
         if self.last.load(Ordering::Relaxed) != now {
             self.last.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// It was asked for and is not in memory; how often that was so, this time included.
+    pub(super) fn missed(&self) -> u32 {
+        self.missed.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     /// What those who still send the file read when it is not on the disk any more.
