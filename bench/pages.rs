@@ -2,12 +2,14 @@
 //!
 //! `cargo bench --bench pages`; one case by name: `cargo bench --bench pages -- render_json`.
 
+mod page;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use page::page_json;
 use sidewheel::names::ProjectName;
 use sidewheel::simple::{
     PageReader, from_stored, parse_html, parse_json, render_html, render_json, to_stored, write_page_json,
 };
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::Write as _;
 use url::Url;
@@ -22,39 +24,6 @@ const LEVELS_BROTLI: [u32; 2] = [2, 5];
 /// About what arrives at once.
 const PIECE_BYTES: usize = 64 * 1024;
 const WINDOW_BITS_BROTLI: u32 = 22;
-
-/// A page as the public index writes it, with digests that do not compress, as real ones.
-fn page_json(files: usize) -> String {
-    let mut page = String::from(r#"{"meta":{"_last-serial":1,"api-version":"1.4"},"name":"demo","versions":["#);
-    for version in 0..=files / 10 {
-        let comma = if version > 0 { "," } else { "" };
-        let _ = write!(page, "{comma}\"1.{version}.0\"");
-    }
-    page.push_str("],\"files\":[");
-    let mut seed = 1u64;
-    let mut digest = || -> String {
-        (0..4)
-            .map(|_| {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                format!("{:016x}", seed ^ (seed >> 29))
-            })
-            .collect()
-    };
-    for number in 0..files {
-        let comma = if number > 0 { "," } else { "" };
-        let (sha256, metadata, place) = (digest(), digest(), digest());
-        let (version, python) = (number / 10, 5 + number % 10);
-        let (a, rest) = place.split_at(2);
-        let filename =
-            format!("demo-1.{version}.0-cp3{python}-cp3{python}-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
-        let _ = write!(
-            page,
-            r#"{comma}{{"core-metadata":{{"sha256":"{metadata}"}},"data-dist-info-metadata":{{"sha256":"{metadata}"}},"filename":"{filename}","hashes":{{"sha256":"{sha256}"}},"provenance":null,"requires-python":">=3.{python}","size":{number},"upload-time":"2026-01-02T03:04:05.{number:06}Z","url":"https://files.example/packages/{a}/{rest}/{filename}","yanked":false}}"#
-        );
-    }
-    page.push_str("]}");
-    page
-}
 
 fn pages(criterion: &mut Criterion) {
     let (Ok(url), Ok(name)) = (Url::parse("https://index.example/simple/demo/"), ProjectName::parse("demo")) else {

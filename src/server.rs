@@ -26,6 +26,7 @@ mod uploads;
 mod ways;
 mod web;
 
+pub use connection::Carrier;
 pub use control::{Event, Standing};
 pub use events::STREAMS_MAX;
 pub use handler::{Handler, HandlerParts, Timeouts};
@@ -35,8 +36,10 @@ pub use pulse::Pulse;
 pub use takeover::{Takeover, TakeoverError};
 
 use crate::index::Index;
+use connection::{Connection, Peer};
 use control::Desk;
 use doors::Doors;
+use futures_util::future::BoxFuture;
 use gate::Gate;
 use pulse::Door;
 use std::net::SocketAddr;
@@ -58,6 +61,18 @@ pub struct Server {
     desk: Option<Arc<Desk>>,
     events: mpsc::Sender<Event>,
     happens: mpsc::Receiver<Event>,
+}
+
+/// Serves one connection from `peer` that no listener of ours accepted, as if it had come in by `port`: so requests are
+/// measured without a socket.
+pub fn serve_stream<'a>(
+    stream: &'a mut dyn Carrier,
+    handler: &'a Handler,
+    peer: SocketAddr,
+    port: u16,
+) -> BoxFuture<'a, ()> {
+    let peer = Peer { address: Some(peer), port: Some(port) };
+    Box::pin(async move { Connection::new(stream, handler, &Gate::new(), peer).serve().await })
 }
 
 /// Events that wait to be heard: a few for each takeover, of which there is one at a time.

@@ -36,6 +36,12 @@ impl Peer {
     }
 }
 
+/// What carries a connection. It is asked through a table (a few instructions), so that the server behind it is compiled
+/// once and not anew for each kind of stream.
+pub trait Carrier: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Carrier for S {}
+
 /// One connection: requests one after another until either side ends it.
 pub struct Connection<'a, S: ?Sized> {
     stream: &'a mut S,

@@ -1,7 +1,7 @@
 //! The one file that names Pingora: its listeners accept connections and its streams carry them. Reading heads and
 //! writing answers is ours (`connection`), so that a head has one deadline and an answer is one vectored write.
 
-use super::connection::{Connection, Peer};
+use super::connection::{Carrier, Connection, Peer};
 use super::gate::Gate;
 use super::handler::Handler;
 use super::listen::Bound;
@@ -59,7 +59,8 @@ impl ServerApp for App {
             stream.get_socket_digest().and_then(|digest| digest.peer_addr().and_then(|a| a.as_inet().copied()));
         let peer = Peer { address, port: self.port };
         let socket = socket_of(&stream);
-        Connection::new(&mut stream, &self.handler, &self.gate, peer).over(socket).serve().await;
+        let carrier: &mut dyn Carrier = &mut stream;
+        Connection::new(carrier, &self.handler, &self.gate, peer).over(socket).serve().await;
         stream.shutdown().await;
         None
     }

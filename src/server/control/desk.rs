@@ -1,7 +1,7 @@
 use super::line::{LineError, Lines};
 use super::{ANSWER_WAIT, Answer, Passed, Request, Said, Status};
 use crate::index::Index;
-use crate::server::connection::{Connection, Peer};
+use crate::server::connection::{Carrier, Connection, Peer};
 use crate::server::doors::Doors;
 use parking_lot::Mutex;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -134,7 +134,8 @@ impl Desk {
                 let Some(_open) = self.doors.connection() else { return };
                 let (mut stream, read_ahead) = lines.into_parts();
                 let peer = Peer { address: passed.address, port: passed.port };
-                let connection = Connection::new(&mut stream, self.doors.handler(), self.doors.gate(), peer);
+                let carrier: &mut dyn Carrier = &mut stream;
+                let connection = Connection::new(carrier, self.doors.handler(), self.doors.gate(), peer);
                 connection.passed_on(read_ahead).serve().await;
                 let _ = stream.shutdown().await;
             }
