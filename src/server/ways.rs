@@ -36,7 +36,7 @@ impl Ways {
     pub fn choose(&self) -> Way {
         let (copied, direct) = (self.copied.load(Ordering::Relaxed), self.direct.load(Ordering::Relaxed));
         let (better, other) = if direct < copied { (Way::Direct, Way::Copied) } else { (Way::Copied, Way::Direct) };
-        let again = self.chosen.fetch_add(1, Ordering::Relaxed) % TRIED_EVERY == 0;
+        let again = self.chosen.fetch_add(1, Ordering::Relaxed).is_multiple_of(TRIED_EVERY);
         match (copied, direct) {
             (0, _) => Way::Copied,
             (_, 0) => Way::Direct,
