@@ -41,7 +41,9 @@ pub use search::{KnownRow, ListedRow, WORDS_MAX};
 pub use tallies::{DAYS_KEPT, TallyRow};
 
 use schema::LAYOUT;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +82,7 @@ impl Store {
         let connect = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .min_connections(1)
+            .after_release(|connection, _| Box::pin(left_clean(connection)))
             .acquire_timeout(LOCK_WAIT)
             .test_before_acquire(false)
             .connect_with(options);
@@ -139,6 +142,13 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether a connection may be used again. A full disk makes SQLite roll back by itself, of which sqlx does not hear: it then
+/// takes the next transaction for one within another, and when that fails, leaves it open with the lock to write.
+async fn left_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Nothing to roll back is an error, and what we want.
+    Ok(sqlx::raw_sql("ROLLBACK").execute(connection).await.is_err())
 }
 
 /// Whose turn it is to write.

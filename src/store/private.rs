@@ -175,6 +175,7 @@ impl Private {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .min_connections(1)
+            .after_release(|connection, _| Box::pin(super::left_clean(connection)))
             .acquire_timeout(LOCK_WAIT)
             .test_before_acquire(false)
             .connect_with(options.clone())
