@@ -14,9 +14,8 @@ mod it {
 
 use it::support;
 use page::page_json;
-use sidewheel::http::Hosts;
-use sidewheel::names::{IndexName, ProjectName};
-use sidewheel::server::{Handler, HandlerParts, Timeouts, serve_stream};
+use sidewheel::names::ProjectName;
+use sidewheel::server::serve_stream;
 use sidewheel::simple::{from_stored, parse_json, render_html, render_json, to_stored};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -73,7 +72,7 @@ fn main() {
 fn hot(times: usize, wheel: bool) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let house = runtime.block_on(House::start());
-    let handler = Arc::new(handler(&house));
+    let handler = Arc::new(house.another_handler());
     let (path, lines, least) = match wheel {
         true => (runtime.block_on(wheel_in_memory(&house)), FILE_LINES, WHEEL_BYTES),
         false => (runtime.block_on(page_in_memory(&house)), PAGE_LINES, 1),
@@ -97,22 +96,6 @@ fn hot(times: usize, wheel: bool) {
     ask(WARM_UP);
     counted(&mut || ask(times));
     runtime.block_on(house.end());
-}
-
-/// A second handler over the same index: the house keeps its own for its sockets.
-fn handler(house: &House) -> Handler {
-    Handler::new(HandlerParts {
-        index: house.index.clone(),
-        metrics: house.metrics.clone(),
-        clock: house.clock.clone(),
-        hosts: Hosts::new(&[]).unwrap(),
-        default_index: IndexName::parse("root/pypi").unwrap(),
-        public_url: None,
-        page_max_age: 600,
-        upload_bytes_max: 1 << 20,
-        connections_max: 16,
-        timeouts: Timeouts::default(),
-    })
 }
 
 async fn page_in_memory(house: &House) -> String {

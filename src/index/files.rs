@@ -74,7 +74,7 @@ pub struct KnownFile {
     pub bytes: Option<Bytes>,
     /// Of what is in the cache, once it is known which bytes those are.
     pub uses: Option<Arc<Uses>>,
-    /// Times asked for since it is known.
+    /// Times that a file of a stage was asked for since it is known; those of the cache are counted by their uses.
     pub asked: AtomicU32,
     /// For the mouth that serves it: the part of its head that never changes, made once for those who may all read it, and
     /// once for those who had to be let in.

@@ -1,7 +1,7 @@
 use super::draft::{Draft, Files, texts_are_short};
 use super::json::Meta;
 use super::link::Links;
-use super::{File, PageError, ProjectPage, TEXT_BYTES_MAX};
+use super::{PageError, ProjectPage, TEXT_BYTES_MAX};
 use crate::names::ProjectName;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -94,7 +94,7 @@ impl PageReader {
     pub fn read(&mut self, piece: &[u8]) -> Result<(), PageError> {
         if self.rest.is_empty() {
             let used = self.consume(piece, false)?;
-            self.keep(piece.get(used..).unwrap_or_default());
+            self.rest.extend_from_slice(piece.get(used..).unwrap_or_default());
             return Ok(());
         }
         self.rest.extend_from_slice(piece);
@@ -152,15 +152,6 @@ impl PageReader {
         })
     }
 
-    /// The files that were taken so far.
-    pub fn files(&self) -> &[File] {
-        &self.files.files
-    }
-
-    fn keep(&mut self, rest: &[u8]) {
-        self.rest.extend_from_slice(rest);
-    }
-
     /// Reads what is whole in `bytes`, and yields how many of them that is. `is_last`: nothing comes after them.
     fn consume(&mut self, bytes: &[u8], is_last: bool) -> Result<usize, PageError> {
         let (text, is_last) = match std::str::from_utf8(bytes) {
@@ -176,16 +167,14 @@ impl PageReader {
             }
         };
         let mut left = Left { text, is_last };
-        let stopped = loop {
+        loop {
             match self.step(&mut left) {
                 Ok(true) => {}
-                Ok(false) => break Ok(()),
-                Err(Stop::More) => break Ok(()),
-                Err(Stop::Bad(why)) => break Err(self.refuse(&why, text.len() - left.text.len())),
-                Err(Stop::Refused(why)) => break Err(why),
+                Ok(false) | Err(Stop::More) => break,
+                Err(Stop::Bad(why)) => return Err(self.refuse(&why, text.len() - left.text.len())),
+                Err(Stop::Refused(why)) => return Err(why),
             }
-        };
-        stopped?;
+        }
         let used = text.len() - left.text.len();
         self.read += used;
         self.look_from = left.text.len() * 2;

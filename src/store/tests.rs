@@ -161,3 +161,18 @@ async fn documents_are_forgotten_by_name() {
     store.forget_documents(&keys[..2]).await.unwrap();
     assert_eq!(store.document_keys().await.unwrap(), keys[2..]);
 }
+
+#[tokio::test]
+async fn a_connection_with_a_transaction_left_open_is_not_used_again() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).await.unwrap();
+    let mut connection = store.pool.acquire().await.unwrap();
+    assert!(left_clean(&mut connection).await.unwrap());
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.unwrap();
+    drop(connection);
+    // Were it still open, this would wait for the lock until it gave up.
+    store.put_blob(&digest(1), 1, 1, &name("demo")).await.unwrap();
+    let mut connection = store.pool.acquire().await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.unwrap();
+    assert!(!left_clean(&mut connection).await.unwrap());
+}

@@ -5,9 +5,7 @@ use crate::support::house::House;
 use crate::support::{wheel, wheel_filename};
 use futures_util::future::join_all;
 use sidewheel::config::Listen;
-use sidewheel::http::Hosts;
-use sidewheel::names::IndexName;
-use sidewheel::server::{Bound, Handler, HandlerParts, ListenError, Server, Timeouts};
+use sidewheel::server::{Bound, ListenError, Server};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -152,19 +150,7 @@ fn past_the_deadline_answers_are_cut_and_look_cut() {
 /// A server of the same house that listens elsewhere.
 fn server_at(house: &House, listen: &Listen) -> Result<Server, ListenError> {
     let bound = Bound::bind(listen)?;
-    let handler = Handler::new(HandlerParts {
-        index: house.index.clone(),
-        metrics: house.metrics.clone(),
-        clock: house.clock.clone(),
-        hosts: Hosts::default(),
-        default_index: IndexName::parse("root/pypi").unwrap(),
-        public_url: None,
-        page_max_age: 600,
-        upload_bytes_max: 1 << 20,
-        connections_max: 16,
-        timeouts: Timeouts::default(),
-    });
-    Ok(Server::start(vec![bound], handler))
+    Ok(Server::start(vec![bound], house.another_handler()))
 }
 
 async fn ask(socket: &Path, host: &str) -> u16 {

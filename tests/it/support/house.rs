@@ -167,6 +167,22 @@ impl House {
         Self::over(upstream, data, clock, options).await
     }
 
+    /// A second handler over the same index, with the program's own timeouts: the house keeps its own for its sockets.
+    pub fn another_handler(&self) -> Handler {
+        Handler::new(HandlerParts {
+            index: self.index.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            hosts: Hosts::default(),
+            default_index: IndexName::parse("root/pypi").unwrap(),
+            public_url: None,
+            page_max_age: 600,
+            upload_bytes_max: 1 << 20,
+            connections_max: 16,
+            timeouts: Timeouts::default(),
+        })
+    }
+
     /// Ends the test: everything stops, and nothing half done is left.
     pub async fn end(mut self) {
         self.finish().await;
