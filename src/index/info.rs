@@ -110,7 +110,17 @@ impl House {
             let projects = self.private.projects(&entry.name).await?;
             return Ok(projects.into_iter().filter(|row| row.releases > 0).map(|row| row.name.to_string()).collect());
         }
-        Ok(self.store.document_names(&entry.name, DocumentKind::Page).await?)
+        self.asked_names(&entry.name).await
+    }
+
+    /// The names of a mirror's projects that were ever asked for, in order.
+    pub(super) async fn asked_names(&self, mirror: &IndexName) -> Result<Vec<String>, IndexError> {
+        // First those that are being saved: what is saved meanwhile is in the database then.
+        let mut names = self.states.unsaved_pages(mirror);
+        names.extend(self.store.document_names(mirror, DocumentKind::Page).await?);
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 }
 

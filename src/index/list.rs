@@ -227,7 +227,7 @@ impl House {
 
     /// Offline, or where upstream has no list: the projects whose pages are here.
     async fn list_of_kept(&self, ask: &ListAsk) -> Result<ListAnswer, IndexError> {
-        let names = self.store.document_names(&ask.index, DocumentKind::Page).await?;
+        let names = self.asked_names(&ask.index).await?;
         Ok(list_of(ask.format, names.iter().map(String::as_str)))
     }
 }

@@ -4,7 +4,6 @@ use super::errors::IndexError;
 use super::list::{ListAnswer, ListAsk, list_of};
 use crate::names::{IndexName, ProjectName};
 use crate::rules;
-use crate::store::DocumentKind;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -28,7 +27,7 @@ impl House {
         }
         let mut mirrored = Vec::new();
         for mirror in entry.order.iter().filter_map(|name| catalog.index(name)).filter(|other| !other.is_stage()) {
-            let known = self.store.document_names(&mirror.name, DocumentKind::Page).await?;
+            let known = self.asked_names(&mirror.name).await?;
             mirrored.extend(known.into_iter().map(|name| (mirror.name.clone(), name)));
         }
         let (format, count, entry) = (ask.format, names.len() + mirrored.len(), Arc::clone(entry));

@@ -1,7 +1,7 @@
 use super::keys::Content;
 use crate::fresh::{self, Decision, Entry};
 use crate::names::{IndexName, Sha256};
-use crate::store::{Document, DocumentKey};
+use crate::store::{Document, DocumentKey, DocumentKind};
 use crate::upstream::Validators;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -228,6 +228,13 @@ impl States {
             }
             !forgotten
         });
+    }
+
+    /// The names of an index's pages that are on their way into the database.
+    pub fn unsaved_pages(&self, index: &IndexName) -> Vec<String> {
+        let states = self.0.lock();
+        let pages = states.iter().filter(|(key, _)| key.kind == DocumentKind::Page && key.index == *index);
+        pages.filter(|(_, state)| state.unsaved().is_some()).map(|(key, _)| key.name.to_string()).collect()
     }
 
     /// Lets every page be rendered anew.

@@ -252,6 +252,19 @@ async fn a_stages_list_names_nothing_that_its_rule_hides() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_served_is_listed_before_it_is_saved() {
+    let house = private_house().await;
+    let accept = ("Accept", "application/vnd.pypi.simple.v1+json");
+    for name in ["one", "two", "three"] {
+        house.upstream.project(name).wheel(&wheel_filename(name, "9"), wheel(name, "9", 10, 1));
+        assert_eq!(listed(&house, "root/pypi", name).await.len(), 1);
+        let list = house.get_with("/alice/dev/+simple/", &[accept]).await.json();
+        assert!(list["projects"].as_array().unwrap().contains(&json!({ "name": name })), "{list}");
+    }
+    house.end().await;
+}
+
+#[tokio::test]
 async fn a_time_that_is_taken_back_is_the_houses_own_again() {
     let house = private_house().await;
     house.upstream.project("demo").wheel("demo-1.0-py3-none-any.whl", wheel("demo", "1.0", 10, 1));
