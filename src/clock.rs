@@ -1,6 +1,6 @@
 //! The only place that reads a clock, so that tests can move time by hand.
 //!
-//! Enters: nothing. Leaves: monotonic milliseconds (for ages and deadlines) and Unix seconds (for headers and rows).
+//! Enters: nothing. Leaves: monotonic milliseconds (for ages and deadlines), Unix seconds (for headers and rows) and microseconds (for the log).
 //! Must not know: what the times are for.
 
 use std::sync::Arc;
@@ -41,6 +41,14 @@ impl Clock {
         match &self.0 {
             Kind::System { .. } => since_1970().as_secs(),
             Kind::Manual { milliseconds } => milliseconds.load(Ordering::Relaxed) / 1_000,
+        }
+    }
+
+    /// Wall-clock microseconds since 1970; a manual clock has whole milliseconds.
+    pub fn unix_micros(&self) -> u64 {
+        match &self.0 {
+            Kind::System { .. } => since_1970().as_micros() as u64,
+            Kind::Manual { milliseconds } => milliseconds.load(Ordering::Relaxed) * 1_000,
         }
     }
 

@@ -1,9 +1,14 @@
 mod file;
+mod lines;
 
+use crate::clock::Clock;
 use crate::config::{LogFormat, ServerConfig};
 use file::LogFile;
+use lines::Lines;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::thread;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -20,8 +25,8 @@ impl Log {
     pub fn start(server: &ServerConfig, env: &BTreeMap<String, String>) -> Self {
         let file = server.log_file.as_ref().map(|file| LogFile::open(file.path.clone(), file.bytes_max));
         let (writer, guard) = match &file {
-            Some(file) => tracing_appender::non_blocking(file.clone()),
-            None => tracing_appender::non_blocking(io::stderr()),
+            Some(file) => tracing_appender::non_blocking(Gathered::new(file.clone())),
+            None => tracing_appender::non_blocking(Gathered::new(io::stderr())),
         };
         subscribe(writer, server.log_format, env);
         Self { file, _writer: guard }
@@ -48,11 +53,42 @@ fn subscribe(writer: NonBlocking, format: LogFormat, env: &BTreeMap<String, Stri
     let told = env.get("RUST_LOG").filter(|told| !told.is_empty()).map_or("info", String::as_str);
     let filter = EnvFilter::try_new(told).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let clock = Clock::system();
     let started = match format {
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-        LogFormat::Human => log.with_ansi(false).try_init(),
+        LogFormat::Json => {
+            log.json().flatten_event(true).map_event_format(|rest| Lines { rest, format, clock }).try_init()
+        }
+        LogFormat::Human => log.with_ansi(false).map_event_format(|rest| Lines { rest, format, clock }).try_init(),
     };
     if let Err(why) = started {
         let _ = writeln!(io::stderr(), "sidewheel: no log: {why}");
+    }
+}
+
+/// Writes whole lines in few calls. The log's thread calls [`flush`](Write::flush) whenever it has caught up.
+struct Gathered<W: Write>(BufWriter<W>);
+
+/// Lines that are written at once, in bytes; a longer one goes alone.
+const GATHERED_BYTES: usize = 64 * 1024;
+
+/// How long the log's thread lets lines come together after it has written: who serves thousands in a second would
+/// otherwise wake it, and write, for each of them.
+const GATHER_PAUSE: Duration = Duration::from_millis(5);
+
+impl<W: Write> Gathered<W> {
+    fn new(writer: W) -> Self {
+        Self(BufWriter::with_capacity(GATHERED_BYTES, writer))
+    }
+}
+
+impl<W: Write> Write for Gathered<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        thread::sleep(GATHER_PAUSE);
+        flushed
     }
 }
