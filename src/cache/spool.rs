@@ -35,10 +35,22 @@ impl Spool {
 
     /// Appends a piece; on an error none of it counts as written.
     pub fn write(&mut self, piece: &[u8]) -> Result<(), DiskError> {
+        self.append(piece)?;
+        self.hash(piece);
+        Ok(())
+    }
+
+    /// The first half of [`write`](Self::write), for who has readers that wait: the piece goes to [`hash`](Self::hash) next,
+    /// and in the same order.
+    pub fn append(&mut self, piece: &[u8]) -> Result<(), DiskError> {
         self.temp.write_at(piece, self.written)?;
-        self.hasher.update(piece);
         self.written += piece.len() as u64;
         Ok(())
+    }
+
+    /// The second half of [`write`](Self::write).
+    pub fn hash(&mut self, piece: &[u8]) {
+        self.hasher.update(piece);
     }
 
     pub fn written(&self) -> u64 {

@@ -2,7 +2,7 @@ use super::House;
 use super::files::{FileFacts, KnownFile};
 use super::keys::{FileKey, FlightKey};
 use super::mirror::Mirror;
-use super::writer::Writer;
+use super::writer::{Landed, Writer};
 use crate::cache::{Failure, Leader, Shelf, Spool, SpoolError};
 use crate::metrics::Event;
 use crate::names::{DistKind, Sha256};
@@ -48,13 +48,14 @@ impl House {
         loop {
             let started = Instant::now();
             match self.arrive(mirror, facts, &leader, past_caches).await {
-                Ok((spool, digest)) => {
-                    let (len, seconds) = (spool.written(), started.elapsed().as_secs_f64());
-                    if len >= RATE_LOGGED_BYTES {
-                        let megabytes_per_second = (len as f64 / 1e6 / seconds.max(1e-6)).round();
-                        tracing::info!(filename = %facts.filename, bytes = len, seconds, megabytes_per_second, "fetched");
+                Ok(landed) => {
+                    let seconds = started.elapsed().as_secs_f64();
+                    if landed.len >= RATE_LOGGED_BYTES {
+                        let megabytes_per_second = (landed.len as f64 / 1e6 / seconds.max(1e-6)).round();
+                        let (filename, bytes) = (&facts.filename, landed.len);
+                        tracing::info!(%filename, bytes, seconds, megabytes_per_second, "fetched");
                     }
-                    return self.landed(mirror, key, facts, spool, digest, &leader).await;
+                    return self.landed(mirror, key, facts, landed, &leader).await;
                 }
                 Err(Failure::Wrong) => {
                     self.metrics.happened(Event::FileWrong);
@@ -144,20 +145,28 @@ impl House {
         }
     }
 
-    /// One transfer from upstream into a verified spool, with one retry by range when upstream breaks off.
+    /// One transfer from upstream into a file under its final name, with one retry by range when upstream breaks off.
     async fn arrive(
         &self,
         mirror: &Mirror,
         facts: &FileFacts,
         leader: &Arc<FileLeader>,
         past_caches: bool,
-    ) -> Result<(Spool, Sha256), Failure> {
-        // First: a disk that cannot be written is found out before upstream is asked.
+    ) -> Result<Landed, Failure> {
         let disk = Arc::clone(&self.disk);
-        let spool = tokio::task::spawn_blocking(move || Spool::create(&disk)).await.map_err(|_| Failure::Vanished)?;
-        let spool = spool.map_err(|why| self.disk_failed(&why))?;
-        let fetched = mirror.upstream.file(&facts.url, None, None, past_caches).await;
-        let fetched = fetched.map_err(|why| self.fetch_failed(mirror, facts, &why))?;
+        let created = async {
+            let created = tokio::task::spawn_blocking(move || Spool::create(&disk)).await;
+            created.map_err(|_| Failure::Vanished)?.map_err(|why| self.disk_failed(&why))
+        };
+        let fetched = async {
+            let fetched = mirror.upstream.file(&facts.url, None, None, past_caches).await;
+            fetched.map_err(|why| self.fetch_failed(mirror, facts, &why))
+        };
+        // Where a disk that cannot be written is no surprise, upstream is not asked for nothing.
+        let (spool, fetched) = match self.disk_is_troubled() {
+            true => (created.await?, fetched.await?),
+            false => tokio::try_join!(created, fetched)?,
+        };
         self.upstream_answered(mirror);
         let len = match (facts.size, fetched.len) {
             (Some(size), Some(told)) if size != told => return Err(Failure::Wrong),
@@ -175,19 +184,17 @@ impl House {
                 .await
                 .map_err(|why| self.fetch_failed(mirror, facts, &why))?;
         }
-        let spool = writer.finish().await.map_err(|why| self.disk_failed(&why))?;
-        if spool.written() > bytes_max {
+        if writer.handed() > bytes_max {
             tracing::warn!(filename = %facts.filename, bytes_max, "upstream sends more than the file");
             return Err(Failure::Wrong);
         }
-        match spool.verify(len, facts.sha256) {
-            Ok(digest) => Ok((spool, digest)),
-            Err(why @ (SpoolError::WrongDigest { .. } | SpoolError::WrongSize { .. })) => {
+        writer.land(&self.disk, len, facts.sha256).await.map_err(|why| match why {
+            SpoolError::WrongDigest { .. } | SpoolError::WrongSize { .. } => {
                 tracing::warn!(filename = %facts.filename, %why, "upstream's bytes are refused");
-                Err(Failure::Wrong)
+                Failure::Wrong
             }
-            Err(SpoolError::Disk(why)) => Err(self.disk_failed(&why)),
-        }
+            SpoolError::Disk(why) => self.disk_failed(&why),
+        })
     }
 
     /// Hands the body to the writer but for the first `known` bytes, which are written already. A body that goes beyond
@@ -207,7 +214,7 @@ impl House {
                 known -= passed.len() as u64;
             }
             if !bytes.is_empty() && !writer.write(bytes).await {
-                // The disk failed; `finish` says how.
+                // The disk failed; `land` says how.
                 return Ok(());
             }
             if writer.handed() > bytes_max {
@@ -239,26 +246,22 @@ impl House {
         Ok((fetched, known))
     }
 
-    /// Publishes the file, wakes the followers, then keeps the books: no client waits for a database.
+    /// Wakes the followers, then keeps the books: no client waits for a database.
     async fn landed(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
         key: &FileKey,
         facts: &Arc<FileFacts>,
-        spool: Spool,
-        digest: Sha256,
+        Landed { digest, file, .. }: Landed,
         leader: &FileLeader,
     ) {
-        let disk = Arc::clone(&self.disk);
-        let published = tokio::task::spawn_blocking(move || spool.publish(&disk, digest)).await;
-        let file = match published {
-            Ok(Ok(file)) => file,
-            Ok(Err(why)) => {
+        let file = match file {
+            Ok(file) => file,
+            Err(why) => {
                 // It was written and verified and only the renaming failed: the followers may have it.
                 self.disk_failed(&why);
                 return leader.finish(None);
             }
-            Err(_) => return leader.fail(Failure::Vanished),
         };
         let uses = self.uses_of(&digest);
         self.note_use(Some(&uses));

@@ -286,4 +286,10 @@ impl House {
                 .note(self.clock.unix(), Trouble { class: "disk", index: None, sentence: sentence.to_owned() });
         }
     }
+
+    /// Whether there was trouble with the disk within the last minute.
+    pub(super) fn disk_is_troubled(&self) -> bool {
+        let warned = self.books.warned.load(Ordering::Relaxed);
+        warned != 0 && self.clock.ticks() <= warned + WARN_EVERY_MS
+    }
 }

@@ -409,8 +409,11 @@ async fn a_disk_that_cannot_be_written_is_no_reason_to_fail() {
         let temporary = demo.house.data().join("tmp");
         std::fs::remove_dir(&temporary).unwrap();
         std::fs::write(&temporary, b"in the way").unwrap();
-        for _ in 0..3 {
+        for ask in 0..3 {
+            demo.house.upstream.forget_requests();
             assert_eq!(demo.house.get(&demo.path).await.body, demo.bytes);
+            let asked = demo.house.upstream.count(&demo.upstream_path());
+            assert!(asked == 1 || ask == 0 && asked == 2, "upstream was asked {asked} times");
         }
         demo.house.upstream.misbehave(&demo.upstream_path(), Misbehaviour::WrongBytes);
         match demo.house.request("GET", &demo.path, &[]).await {
