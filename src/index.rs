@@ -16,6 +16,7 @@ mod door;
 mod errors;
 mod files;
 mod fill;
+mod first;
 mod health;
 mod history;
 mod imports;

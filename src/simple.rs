@@ -29,7 +29,7 @@ pub use list::{ListSummary, ListTranscoder};
 pub use metadata::{MetadataError, MetadataFile, one_line};
 pub use page::{ApiVersion, CoreMetadata, File, ProjectPage, Provenance, RequiresPython, Yanked};
 pub use reader::PageReader;
-pub use render::{render_html, render_json, to_stored, write_page_html, write_page_json, write_stored};
+pub use render::{PageWriter, render_html, render_json, to_stored, write_page_html, write_page_json, write_stored};
 pub use told::{Told, ToldFiles};
 
 /// Most files that one page may list. The largest public project lists fewer than 50 000.

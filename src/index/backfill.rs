@@ -5,7 +5,6 @@ use super::mirror::Mirror;
 use super::states::DocumentState;
 use crate::names::{DistKind, Version};
 use crate::simple::{File, ProjectPage};
-use crate::store::DocumentKey;
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -29,23 +28,17 @@ impl House {
     pub(super) fn start_backfill(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
-        document: &DocumentKey,
         state: &Arc<DocumentState>,
+        wheels: Vec<FileFacts>,
     ) {
-        if !self.backfill || self.offline {
+        if wheels.is_empty() {
             return;
         }
         let Ok(permit) = Arc::clone(&self.backfilling).try_acquire_owned() else { return };
-        let (house, mirror, document) = (Arc::clone(self), Arc::clone(mirror), document.clone());
+        let (house, mirror) = (Arc::clone(self), Arc::clone(mirror));
         let (state, digest) = (Arc::downgrade(state), state.latest());
         tokio::spawn(async move {
             let _permit = permit;
-            let Some(begun) = Weak::upgrade(&state) else { return };
-            let Ok(Some(content)) = house.content(&document, &begun).await else { return };
-            drop(begun);
-            let Content::Page(page) = &*content else { return };
-            let wheels: Vec<_> = likely(page).into_iter().filter_map(|file| FileFacts::of(&page.name, file)).collect();
-            drop(content);
             for facts in wheels {
                 tokio::time::sleep(PAUSE).await;
                 let current = Weak::upgrade(&state).and_then(|state| state.latest());
@@ -56,6 +49,12 @@ impl House {
             }
         });
     }
+}
+
+/// The wheels of a new page that are worth it. A large page takes a while to look through.
+pub(super) fn wanted(content: &Content) -> Vec<FileFacts> {
+    let Content::Page(page) = content else { return Vec::new() };
+    likely(page).into_iter().filter_map(|file| FileFacts::of(&page.name, file)).collect()
 }
 
 /// The wheels of the newest releases that fit this machine, which is where our clients run.

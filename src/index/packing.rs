@@ -33,7 +33,7 @@ pub(super) fn pack(
     size: usize,
     write: impl Fn(&mut dyn Write) -> io::Result<()>,
 ) -> (Vec<u8>, Encoding) {
-    let is_large = size >= LARGE_PAGE_BYTES;
+    let is_large = is_large(size);
     if is_large
         && encoding != Encoding::Identity
         && let Ok(packed) = compressed(encoding, &LARGE, &write)
@@ -52,10 +52,20 @@ pub(super) fn pack(
     }
 }
 
+/// Whether a page of about `size` bytes is packed as [`pack_large`] does it.
+pub(super) fn is_large(size: usize) -> bool {
+    size >= LARGE_PAGE_BYTES
+}
+
+/// A large page's pieces, packed while they come.
+pub(super) fn pack_large(encoding: Encoding, pieces: impl IntoIterator<Item = Vec<u8>>) -> io::Result<Vec<u8>> {
+    compressed(encoding, &LARGE, |out| pieces.into_iter().try_for_each(|piece| out.write_all(&piece)))
+}
+
 fn compressed(
     encoding: Encoding,
     levels: &Levels,
-    write: impl Fn(&mut dyn Write) -> io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     match encoding {

@@ -54,6 +54,7 @@ impl House {
             IndexKind::Stage(_) => return self.stage_page(&entry, ask, held).await,
         };
         let state = self.state(document).await?;
+        state.wish(&ask.page);
         let tier = self.settle(mirror, document, &state, ask.no_cache).await?;
         match held.filter(|page| page.basis.agrees(&Basis::of(&state))) {
             Some(page) => Ok(PageAnswer { page, tier: from_memory(tier) }),

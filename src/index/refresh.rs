@@ -1,5 +1,7 @@
 use super::House;
+use super::backfill;
 use super::errors::IndexError;
+use super::first::{First, FirstBody};
 use super::keys::{Content, Key, Value};
 use super::mirror::Mirror;
 use super::pages::Refreshed;
@@ -51,9 +53,15 @@ enum Body {
     Whole(PageKind, WholeBody),
     /// It was read while it arrived; a large one keeps its place among those until it is taken over.
     Read {
-        page: Box<Result<ProjectPage, PageError>>,
+        page: Box<Result<Read, PageError>>,
         _room: Option<Arc<OwnedSemaphorePermit>>,
     },
+}
+
+/// A page, and the answer to whoever waits for it.
+struct Read {
+    page: ProjectPage,
+    first: Option<FirstBody>,
 }
 
 /// A document as upstream sent it, checked.
@@ -62,6 +70,7 @@ struct Arrived {
     last_serial: Option<u64>,
     /// Of the form for the database, where there is an older one to compare it with.
     digest: Option<Sha256>,
+    first: Option<FirstBody>,
 }
 
 /// What came, on its way into the database.
@@ -92,7 +101,9 @@ impl House {
         let validators = known.stored.as_ref().map(|stored| &stored.validators);
         let fetched = match document.kind {
             DocumentKind::LegacyJson => ask_legacy(mirror, document, validators).await,
-            DocumentKind::Page | DocumentKind::List => self.ask_page(mirror, document, validators, no_cache).await,
+            DocumentKind::Page | DocumentKind::List => {
+                self.ask_page(mirror, document, &state, validators, no_cache).await
+            }
         };
         let (now, answered) = (self.clock.ticks(), self.clock.unix());
         let page = match fetched {
@@ -121,7 +132,7 @@ impl House {
         let ttl_ms = mirror.page_ttl_ms(page.max_age);
         let validators = page.validators.clone();
         let url = page.url.to_string();
-        let arrived = match self.check(mirror, document, page, known.stored.as_ref()).await {
+        let mut arrived = match self.check(mirror, document, page, known.stored.as_ref()).await {
             Ok(arrived) => arrived,
             Err(why) => {
                 self.metrics.happened(Event::PageRefused);
@@ -152,6 +163,9 @@ impl House {
         if let Some(older) = known.latest.filter(|older| *older != name) {
             self.memory.remove(&Key::Content(document.clone(), older));
         }
+        if let Some(first) = arrived.first.take() {
+            self.keep_first(mirror, &state, &arrived.content, first).await;
+        }
         let new = New { name, arrived, fetched: answered, validators, url };
         let (task, mirror, document) = (Arc::clone(&self.tasks), Arc::clone(mirror), document.clone());
         tokio::spawn(async move {
@@ -176,8 +190,11 @@ impl House {
         let New { name, arrived, fetched, validators, url } = new;
         let Arrived { content, last_serial, .. } = arrived;
         let plain = Arc::clone(&content);
-        let packed = self.blocking(content.size(), move || pack(&plain)).await;
-        let Ok(Ok((body, digest))) = packed else { return state.not_saved() };
+        let is_looked_through = self.backfill && !self.offline;
+        let work = move || (pack(&plain), if is_looked_through { backfill::wanted(&plain) } else { Vec::new() });
+        let Ok((Ok((body, digest)), wheels)) = self.blocking(content.size(), work).await else {
+            return state.not_saved();
+        };
         let row = Document {
             fetched,
             etag: validators.etag,
@@ -215,7 +232,7 @@ impl House {
             if let Ok(project) = ProjectName::parse(&document.name) {
                 self.news.note(&mirror.name, &project);
             }
-            self.start_backfill(mirror, document, state);
+            self.start_backfill(mirror, state, wheels);
         }
     }
 
@@ -223,9 +240,11 @@ impl House {
         &self,
         mirror: &Mirror,
         document: &DocumentKey,
+        state: &DocumentState,
         validators: Option<&Validators>,
         no_cache: bool,
     ) -> Result<Answer, FetchError> {
+        let wish = state.take_wish();
         let Ok(project) = ProjectName::parse(&document.name) else { return Ok(Answer::Missing) };
         let mut read = None;
         let taker = |url: &Url| {
@@ -233,7 +252,8 @@ impl House {
             let place = Arc::clone(&self.reading).try_acquire_owned().ok()?;
             let (sender, receiver) = mpsc::channel(PIECES_MAX);
             let (url, reader) = (url.clone(), PageReader::new(url, &project));
-            read = Some((url, tokio::task::spawn_blocking(move || (read_pieces(reader, receiver), place).0)));
+            let first = wish.and_then(First::of);
+            read = Some((url, tokio::task::spawn_blocking(move || (read_pieces(reader, receiver, first), place).0)));
             Some(sender)
         };
         let fetched = mirror.upstream.page_in_pieces(&project, validators, no_cache, taker).await?;
@@ -320,18 +340,25 @@ async fn ask_legacy(
 /// `is_known`: there is an older one to compare it with.
 fn arrived(kind: DocumentKind, name: &str, page: UpstreamPage, is_known: bool) -> Result<Arrived, String> {
     let asked = || ProjectName::parse(name).map_err(|why| why.to_string());
+    let mut first = None;
     let read = match (page.body, kind) {
         (Body::Whole(_, body), DocumentKind::LegacyJson) => return arrived_json(body.bytes(), is_known),
         (Body::Whole(PageKind::Json, body), _) => simple::parse_json(&body, &page.url, &asked()?),
         (Body::Whole(PageKind::Html, body), _) => simple::parse_html(&body, &page.url, &asked()?),
-        (Body::Read { page, .. }, _) => *page,
+        (Body::Read { page, .. }, _) => page.map(|read| {
+            first = read.first;
+            read.page
+        }),
     };
     let mut read = read.map_err(|why| why.to_string())?;
-    read.last_serial = read.last_serial.or(page.last_serial_header);
+    if read.last_serial.is_none() {
+        read.last_serial = page.last_serial_header;
+        first = first.filter(|_| read.last_serial.is_none());
+    }
     let last_serial = read.last_serial;
     let content = Content::Page(Arc::new(read));
     let digest = is_known.then(|| digest_of(&content)).transpose().map_err(|why| why.to_string())?;
-    Ok(Arrived { content: Arc::new(content), last_serial, digest })
+    Ok(Arrived { content: Arc::new(content), last_serial, digest, first })
 }
 
 fn arrived_json(body: &Bytes, is_known: bool) -> Result<Arrived, String> {
@@ -341,15 +368,24 @@ fn arrived_json(body: &Bytes, is_known: bool) -> Result<Arrived, String> {
     }
     let last_serial = value.get("last_serial").and_then(serde_json::Value::as_u64);
     let digest = is_known.then(|| Sha256::of(body));
-    Ok(Arrived { content: Arc::new(Content::Json(body.clone())), last_serial, digest })
+    Ok(Arrived { content: Arc::new(Content::Json(body.clone())), last_serial, digest, first: None })
 }
 
 /// Reads a page while it arrives. That its pieces were all of it, who sends them says.
-fn read_pieces(mut reader: PageReader, mut pieces: mpsc::Receiver<Bytes>) -> Result<ProjectPage, PageError> {
+fn read_pieces(
+    mut reader: PageReader,
+    mut pieces: mpsc::Receiver<Bytes>,
+    mut first: Option<First>,
+) -> Result<Read, PageError> {
     while let Some(piece) = pieces.blocking_recv() {
         reader.read(&piece)?;
+        if let Some(first) = &mut first {
+            first.files(reader.files());
+        }
     }
-    reader.finish(&[])
+    let page = reader.finish(&[])?;
+    let first = first.and_then(|first| first.finish(&page));
+    Ok(Read { page, first })
 }
 
 /// The form for the database, packed, and its digest.

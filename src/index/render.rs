@@ -1,6 +1,7 @@
 use super::House;
 use super::basis::Basis;
 use super::errors::IndexError;
+use super::first::FirstBody;
 use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::packing::pack;
@@ -36,7 +37,7 @@ pub struct RenderedPage {
 }
 
 /// About what a file takes on a page, in bytes.
-const FILE_BYTES: usize = 560;
+pub(super) const FILE_BYTES: usize = 560;
 
 /// What stays as it is in a segment of a URL's path (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -62,6 +63,9 @@ impl House {
         state: &Arc<DocumentState>,
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let basis = Basis::of(state);
+        if let Some(page) = state.first(key).filter(|page| page.basis.agrees(&basis)) {
+            return Ok(page);
+        }
         let document = &key.document;
         let content = self.content_again(mirror, document, state).await?;
         let shown = self.shown(mirror, &content).await?;
@@ -85,8 +89,37 @@ impl House {
                 (body, encoding, tag, serial)
             })
             .await?;
+        Ok(self.keep_rendered(key, basis, body.into(), (encoding, etag), last_serial))
+    }
+
+    /// A page that was made while its document came, for whoever asks next.
+    pub(super) async fn keep_first(
+        &self,
+        mirror: &Mirror,
+        state: &Arc<DocumentState>,
+        content: &Content,
+        first: FirstBody,
+    ) {
+        let basis = Basis::of(state);
+        let Ok(shown) = self.shown(mirror, content).await else { return };
+        let is_told_so = shown.as_ref().is_none_or(Shown::is_nothing);
+        let Some((key, (body, tag))) = first.body().await.filter(|_| is_told_so) else { return };
+        let encoding = key.encoding;
+        let serial = if let Content::Page(page) = content { page.last_serial } else { None };
+        let page = self.keep_rendered(key.clone(), basis, body.into(), (encoding, tag), serial);
+        state.keep_first(key, page);
+    }
+
+    fn keep_rendered(
+        &self,
+        key: PageKey,
+        basis: Basis,
+        body: Bytes,
+        (encoding, etag): (Encoding, String),
+        last_serial: Option<u64>,
+    ) -> Arc<RenderedPage> {
         let page = Arc::new(RenderedPage {
-            body: body.into(),
+            body,
             format: key.format,
             encoding,
             etag,
@@ -99,7 +132,7 @@ impl House {
         if page.basis.is_current() {
             self.memory.insert(Key::Page(key), Value::Page(Arc::clone(&page)));
         }
-        Ok(page)
+        page
     }
 
     /// What the page announces beside what upstream said: metadata that is here, and offline only files that are.
@@ -144,6 +177,13 @@ pub(super) struct Shown {
     present: Option<HashSet<DistFilename>>,
 }
 
+impl Shown {
+    /// Whether the page is told as upstream told it.
+    fn is_nothing(&self) -> bool {
+        self.metadata.is_empty() && self.present.is_none()
+    }
+}
+
 /// The page as it is sent, how it is encoded, and upstream's serial when it is a mirror's own.
 fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Encoding, Option<u64>) {
     let document = &key.document;
@@ -180,7 +220,7 @@ fn render(key: &PageKey, parts: &[PagePart]) -> (Vec<u8>, Encoding, Option<u64>)
 
 /// The page with what we add to it, when there is anything to add or to leave out.
 fn announced(page: &ProjectPage, shown: &Shown) -> Option<ProjectPage> {
-    if shown.metadata.is_empty() && shown.present.is_none() {
+    if shown.is_nothing() {
         return None;
     }
     let mut page = page.clone();
@@ -228,7 +268,7 @@ fn relink(file: &mut Json, base: &str) {
 }
 
 /// A strong tag, of the very bytes that are sent (RFC 9110 §8.8.1): compressed at another level they are others.
-fn etag(sent: &[u8], encoding: Encoding) -> String {
+pub(super) fn etag(sent: &[u8], encoding: Encoding) -> String {
     let digest = Sha256::of(sent).to_hex();
     let (front, _) = digest.split_at(32);
     match encoding {

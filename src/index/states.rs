@@ -1,4 +1,5 @@
-use super::keys::Content;
+use super::keys::{Content, PageKey};
+use super::render::RenderedPage;
 use crate::fresh::{self, Decision, Entry};
 use crate::names::{IndexName, Sha256};
 use crate::store::{Document, DocumentKey, DocumentKind};
@@ -19,6 +20,10 @@ pub struct DocumentState {
     known: Mutex<Known>,
     /// New content on its way into the database, which may be too large for the memory.
     unsaved: Mutex<Option<Arc<Content>>>,
+    /// What was asked for last while the document was not here: the form that is made first when it comes.
+    wish: Mutex<Option<PageKey>>,
+    /// The answer to whoever asked first, as long as `unsaved`.
+    first: Mutex<Option<(PageKey, Arc<RenderedPage>)>>,
     /// Held from the question to upstream until its answer is in the database: one after the other.
     saving: Arc<tokio::sync::Mutex<()>>,
 }
@@ -58,6 +63,8 @@ impl DocumentState {
             fresh_until: AtomicU64::new(fresh_until),
             known,
             unsaved: Mutex::default(),
+            wish: Mutex::default(),
+            first: Mutex::default(),
             saving: Arc::default(),
         }
     }
@@ -135,6 +142,31 @@ impl DocumentState {
         self.unsaved.lock().clone()
     }
 
+    /// Somebody waits for the document in this form.
+    pub fn wish(&self, key: &PageKey) {
+        *self.wish.lock() = Some(key.clone());
+    }
+
+    pub fn take_wish(&self) -> Option<PageKey> {
+        self.wish.lock().take()
+    }
+
+    /// Keeps the page that was made while the new content came, which may be too large for the memory, until that is in
+    /// the database.
+    pub fn keep_first(&self, key: PageKey, page: Arc<RenderedPage>) {
+        *self.first.lock() = Some((key, page));
+    }
+
+    /// The page that was made so.
+    pub fn first(&self, key: &PageKey) -> Option<Arc<RenderedPage>> {
+        self.first.lock().as_ref().filter(|(kept, _)| kept == key).map(|(_, page)| Arc::clone(page))
+    }
+
+    fn no_longer_new(&self) {
+        *self.unsaved.lock() = None;
+        *self.first.lock() = None;
+    }
+
     /// What came under `name` is in the database. `false`: it has been forgotten meanwhile.
     pub fn saved(&self, name: Sha256, stored: Stored) -> bool {
         let mut known = self.known.lock();
@@ -143,20 +175,20 @@ impl DocumentState {
             known.latest = Some(stored.digest);
             known.stored = Some(stored);
         }
-        *self.unsaved.lock() = None;
+        self.no_longer_new();
         is_latest
     }
 
     /// What came could not be stored: the memory alone has it, and upstream sends it again when it is asked.
     pub fn not_saved(&self) {
-        *self.unsaved.lock() = None;
+        self.no_longer_new();
     }
 
     /// What was stored is gone or cannot be read: nothing is known.
     pub fn lost(&self) {
         let mut known = self.known.lock();
         (known.stored, known.latest, known.entry) = (None, None, Entry::default());
-        *self.unsaved.lock() = None;
+        self.no_longer_new();
         self.fresh_until.store(0, Ordering::Relaxed);
     }
 

@@ -1,7 +1,7 @@
 use super::draft::{Draft, Files, texts_are_short};
 use super::json::Meta;
 use super::link::Links;
-use super::{PageError, ProjectPage, TEXT_BYTES_MAX};
+use super::{File, PageError, ProjectPage, TEXT_BYTES_MAX};
 use crate::names::ProjectName;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -150,6 +150,11 @@ impl PageReader {
             dropped: self.files.dropped,
             bad_hashes: self.files.bad_hashes,
         })
+    }
+
+    /// The files that were taken so far.
+    pub fn files(&self) -> &[File] {
+        &self.files.files
     }
 
     /// Reads what is whole in `bytes`, and yields how many of them that is. `is_last`: nothing comes after them.

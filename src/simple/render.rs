@@ -183,37 +183,82 @@ pub(super) fn escape(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
 }
 
+/// A JSON page that is written while its files still come. The same bytes as [`write_page_json`]'s, which is why a page
+/// begins with its files and what is stated of the whole comes after them.
+pub struct PageWriter {
+    json: Json,
+    base: Option<String>,
+    files: usize,
+}
+
+impl PageWriter {
+    /// `base` as in [`render_json`].
+    pub fn new(base: &str) -> Self {
+        Self::of(Some(base.to_owned()))
+    }
+
+    /// `base` of `None` writes the stored form.
+    fn of(base: Option<String>) -> Self {
+        let mut json = Json { out: Vec::with_capacity(PIECE_BYTES + HEAD_BYTES), stored: base.is_none() };
+        json.raw("{\"files\":[");
+        Self { json, base, files: 0 }
+    }
+
+    /// Writes the files from that number on which was not written yet, of all that have come. Yields a piece when there
+    /// is one.
+    pub fn files(&mut self, come: &[File]) -> Option<Vec<u8>> {
+        for file in come.get(self.files..).unwrap_or_default() {
+            self.file(file, None);
+        }
+        let room = || Vec::with_capacity(PIECE_BYTES + HEAD_BYTES);
+        (self.json.out.len() >= PIECE_BYTES).then(|| std::mem::replace(&mut self.json.out, room()))
+    }
+
+    /// Yields the rest of the page, all of whose files were written.
+    pub fn finish<'a>(mut self, page: impl Into<Told<'a>>) -> Vec<u8> {
+        self.end(&page.into());
+        self.json.out
+    }
+
+    fn file(&mut self, file: &File, home: Option<&IndexName>) {
+        self.json.comma(self.files);
+        self.json.file(file, home, self.base.as_deref());
+        self.files += 1;
+    }
+
+    fn end(&mut self, page: &Told<'_>) {
+        let (json, none) = (&mut self.json, Map::new());
+        let (serial, is_text) = page.last_serial.map_or((None, false), |(serial, is_text)| (Some(serial), is_text));
+        json.raw("],\"meta\":");
+        json.meta(serial, is_text, page.api_version, page.meta_extra.unwrap_or(&none));
+        json.raw(",\"name\":");
+        json.text(page.name.as_str());
+        if let Some(status) = &page.project_status {
+            json.raw(",\"project-status\":");
+            json.value(status);
+        }
+        if let Some(versions) = &page.versions {
+            json.raw(",\"versions\":[");
+            for (number, version) in versions.iter().enumerate() {
+                json.comma(number);
+                json.text(version);
+            }
+            json.raw("]");
+        }
+        json.extra(page.extra.unwrap_or(&none));
+        json.raw("}");
+    }
+}
+
 /// `base` of `None` writes the stored form.
 fn write_json(page: &Told<'_>, base: Option<&str>, sink: &mut dyn Write) -> io::Result<()> {
-    let mut json = Json { out: Vec::with_capacity(PIECE_BYTES + HEAD_BYTES), stored: base.is_none() };
-    let none = Map::new();
-    let (serial, is_text) = page.last_serial.map_or((None, false), |(serial, is_text)| (Some(serial), is_text));
-    json.raw("{\"meta\":");
-    json.meta(serial, is_text, page.api_version, page.meta_extra.unwrap_or(&none));
-    json.raw(",\"name\":");
-    json.text(page.name.as_str());
-    if let Some(status) = &page.project_status {
-        json.raw(",\"project-status\":");
-        json.value(status);
+    let mut writer = PageWriter::of(base.map(str::to_owned));
+    for (file, home) in page.files.iter() {
+        writer.file(file, home);
+        pass_on(&mut writer.json.out, sink)?;
     }
-    if let Some(versions) = &page.versions {
-        json.raw(",\"versions\":[");
-        for (number, version) in versions.iter().enumerate() {
-            json.comma(number);
-            json.text(version);
-        }
-        json.raw("]");
-    }
-    json.raw(",\"files\":[");
-    for (number, (file, home)) in page.files.iter().enumerate() {
-        json.comma(number);
-        json.file(file, home, base);
-        pass_on(&mut json.out, sink)?;
-    }
-    json.raw("]");
-    json.extra(page.extra.unwrap_or(&none));
-    json.raw("}");
-    sink.write_all(&json.out)
+    writer.end(page);
+    sink.write_all(&writer.json.out)
 }
 
 /// Writes JSON straight into bytes; a tree of values for 40 000 files would cost more than the whole rest.

@@ -479,6 +479,17 @@ proptest! {
     }
 
     #[test]
+    fn a_page_written_while_it_comes_is_the_page(page in any_page(), cuts in vec(0..6usize, 0..4)) {
+        let mut writer = PageWriter::new("../../");
+        let mut written = Vec::new();
+        for cut in cuts.into_iter().map(|cut| cut.min(page.files.len())).chain([page.files.len()]) {
+            written.extend(writer.files(&page.files[..cut]).unwrap_or_default());
+        }
+        written.extend(writer.finish(&page));
+        prop_assert_eq!(written, render_json(&page, "../../"));
+    }
+
+    #[test]
     fn foreign_bytes_never_panic(bytes in vec(any::<u8>(), 0..200), cut in 0..900usize, at in 0..900usize) {
         let mut page = full().to_string().into_bytes();
         let at = at.min(page.len());

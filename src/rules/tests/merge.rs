@@ -92,7 +92,7 @@ fn what_one_index_says_of_its_own_page_is_not_said_of_two() {
     let own = plain(&[file("demo-1.0.zip", "a")], Some(&["1.0"]));
     let out = json_of(&merged(&[("alice/dev", own), ("root/pypi", stated)]));
     let keys: Vec<_> = out.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["meta", "name", "versions", "files"]);
+    assert_eq!(keys, ["files", "meta", "name", "versions"]);
     assert_eq!(out["meta"], json!({"api-version": "1.1"}));
 }
 
