@@ -1,5 +1,7 @@
 use moka::sync::Cache;
+use parking_lot::Mutex;
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// What a value costs in memory, in bytes, with what hangs on it.
 pub trait Weigh {
@@ -8,8 +10,15 @@ pub trait Weigh {
 
 /// The one memory budget: pages, files and facts together, admitted by frequency (TinyLFU), weighed in bytes.
 pub struct Memory<K, V> {
-    cache: Cache<K, V, foldhash::fast::RandomState>,
+    cache: Cache<K, Arc<Slot<V>>, foldhash::fast::RandomState>,
     capacity: u64,
+}
+
+/// Where the cache has a value. It is emptied when the value leaves: moka's map keeps what was removed for a while, dozens
+/// of entries for each thread, whatever they weigh.
+struct Slot<V> {
+    weight: u32,
+    value: Mutex<Option<V>>,
 }
 
 /// What moka and its lists cost for an entry, in bytes, beside key and value; measured with 100,000 small entries.
@@ -29,16 +38,16 @@ where
 {
     /// A cache that holds `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
-        let weigh = |_: &K, value: &V| u32::try_from(value.weight() + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX);
         let cache = Cache::builder()
             .max_capacity(capacity)
-            .weigher(weigh)
+            .weigher(|_: &K, slot: &Arc<Slot<V>>| slot.weight)
+            .eviction_listener(|_, slot, _| drop(slot.value.lock().take()))
             .build_with_hasher(foldhash::fast::RandomState::default());
         Self { cache, capacity }
     }
 
     pub fn get(&self, key: &K) -> Option<V> {
-        self.cache.get(key)
+        self.cache.get(key)?.value.lock().clone()
     }
 
     /// Offers a value; the cache may refuse it when what it holds is asked for more often.
@@ -48,7 +57,8 @@ where
             self.cache.invalidate(&key);
             return;
         }
-        self.cache.insert(key, value);
+        let counted = u32::try_from(weight + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX);
+        self.cache.insert(key, Arc::new(Slot { weight: counted, value: Mutex::new(Some(value)) }));
         if weight >= SETTLE_AT_BYTES {
             self.cache.run_pending_tasks();
         }
@@ -60,8 +70,8 @@ where
 
     /// Drops what `gone` says. What comes in meanwhile may be missed.
     pub fn remove_if(&self, gone: impl Fn(&K, &V) -> bool) {
-        for (key, value) in &self.cache {
-            if gone(&key, &value) {
+        for (key, slot) in &self.cache {
+            if slot.value.lock().as_ref().is_none_or(|value| gone(&key, value)) {
                 self.cache.invalidate(&*key);
             }
         }
@@ -115,6 +125,33 @@ mod tests {
             assert!(memory.bytes() <= 16 << 20, "over the budget: {}", memory.bytes());
         }
         assert!(memory.get(&0).is_some(), "a scan evicted the hot entry");
+    }
+
+    #[derive(Clone)]
+    struct Large {
+        _living: Arc<()>,
+    }
+
+    impl Weigh for Large {
+        fn weight(&self) -> usize {
+            1 << 20
+        }
+    }
+
+    #[test]
+    fn what_is_evicted_is_dropped_at_once() {
+        let memory: Memory<u32, Large> = Memory::new(16 << 20);
+        let living = Arc::new(());
+        let mut most = 0;
+        for key in 0..1000 {
+            // Asked for often enough to be let in.
+            for _ in 0..key / 16 {
+                memory.get(&key);
+            }
+            memory.insert(key, Large { _living: Arc::clone(&living) });
+            most = most.max(Arc::strong_count(&living) - 1);
+        }
+        assert!(most <= 17, "{most} values of 1 MiB lived beside a budget of 16");
     }
 
     #[test]
