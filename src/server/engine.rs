@@ -14,8 +14,10 @@ use pingora_core::protocols::l4::stream::Stream as Socket;
 use pingora_core::server::{Fds, ShutdownWatch};
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
+use pingora_timeout::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -35,6 +37,8 @@ pub fn accept(
     open: mpsc::Sender<()>,
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
+    // Pingora's own timers wake a thread a hundred times a second from the first connection on, for good.
+    set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
     let name = bound.name().to_owned();
     let port = bound.port();
     let app = App { handler, gate, _open: open, port };

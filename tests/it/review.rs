@@ -415,3 +415,15 @@ async fn upstreams_path_leads_to_what_the_page_says_now() {
     assert!(house.get(&path).await.body == other, "bytes that the page no longer lists");
     house.end().await;
 }
+
+/// Pingora's timers would wake theirs a hundred times a second, on a laptop too.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_thread_ticks_while_nothing_happens() {
+    let house = House::start().await;
+    assert_eq!(house.get("/+health").await.status, 200);
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names: Vec<_> = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok()).collect();
+    assert!(!names.is_empty() && !names.iter().any(|name| name.trim() == "Timer thread"), "{names:?}");
+    house.end().await;
+}
