@@ -86,10 +86,10 @@ pub struct KnownFile {
 const FETCHED_WHOLE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Whether a file that was asked for so often and was not in memory is read into it although that evicts something: at the
-/// second time, the fourth, the eighth and so on. Where more is hot than fits, files would otherwise be read into memory
+/// second time, the eighth, the thirty-second and so on. Where more is hot than fits, files would otherwise be read into memory
 /// for each answer, only to drive each other out.
 fn is_worth_evicting(missed: u32) -> bool {
-    missed >= 2 && missed.is_power_of_two()
+    missed.is_power_of_two() && missed.trailing_zeros() % 2 == 1
 }
 
 impl FileAnswer {
@@ -503,7 +503,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_read_into_memory_ever_more_rarely() {
         let read: Vec<u32> = (0..1000).filter(|missed| is_worth_evicting(*missed)).collect();
-        assert_eq!(read, [2, 4, 8, 16, 32, 64, 128, 256, 512]);
+        assert_eq!(read, [2, 8, 32, 128, 512]);
         let uses = Uses::default();
         assert_eq!((uses.missed(), uses.missed()), (1, 2));
     }

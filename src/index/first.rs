@@ -1,5 +1,5 @@
 use super::keys::PageKey;
-use super::packing::{is_large, pack_large};
+use super::packing::{is_large, pack, pack_large};
 use super::render::{FILE_BYTES, etag};
 use crate::http::{Encoding, Format};
 use crate::simple::{File, PageWriter, ProjectPage};
@@ -7,8 +7,8 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use tokio::task::JoinHandle;
 
-/// The answer to the first who asks for a long page, made while the page arrives: written by the thread that reads it,
-/// compressed by another. It is what would be rendered of the whole page, or it is thrown away.
+/// The answer to the first who asks for a page, made while the page arrives: written by the thread that reads it, and a
+/// long one compressed by another. It is what would be rendered of the whole page, or it is thrown away.
 pub(super) struct First {
     key: PageKey,
     writer: PageWriter,
@@ -21,13 +21,22 @@ struct Packer {
     packed: JoinHandle<io::Result<Packed>>,
 }
 
-/// A body as it is sent, and its ETag.
-type Packed = (Vec<u8>, String);
+/// A body as it is sent.
+pub(super) struct Packed {
+    pub body: Vec<u8>,
+    pub encoding: Encoding,
+    pub etag: String,
+}
 
-/// A first answer, on its way.
+/// A first answer, and what it answers.
 pub(super) struct FirstBody {
     key: PageKey,
-    packed: JoinHandle<io::Result<Packed>>,
+    packed: MaybePacked,
+}
+
+enum MaybePacked {
+    Here(Packed),
+    Coming(JoinHandle<io::Result<Packed>>),
 }
 
 /// Pieces of the page that wait for the compressor.
@@ -49,14 +58,25 @@ impl First {
         }
     }
 
-    /// The page is whole; nothing where it is too short for this, or told in another way than its files were.
+    /// The page is whole; nothing where it is told in another way than its files were.
     pub(super) fn finish(mut self, page: &ProjectPage) -> Option<FirstBody> {
-        if page.files_offered().len() != page.files.len() || !is_large(page.files.len() * FILE_BYTES) {
+        if page.files_offered().len() != page.files.len() {
             return None;
         }
         self.files(&page.files);
-        let Packer { pieces, packed } = self.packer?;
-        let _ = pieces.send(self.writer.finish(page));
+        let (size, rest) = (page.files.len() * FILE_BYTES, self.writer.finish(page));
+        let packed = match self.packer {
+            Some(Packer { pieces, packed }) if is_large(size) => {
+                let _ = pieces.send(rest);
+                MaybePacked::Coming(packed)
+            }
+            None if !is_large(size) => {
+                let (body, encoding) = pack(self.key.encoding, size, |out| out.write_all(&rest));
+                MaybePacked::Here(Packed { etag: etag(&body, encoding), body, encoding })
+            }
+            // It is about as long as a large one, and would be packed in another way when it is rendered again.
+            _ => return None,
+        };
         Some(FirstBody { key: self.key, packed })
     }
 }
@@ -66,16 +86,18 @@ impl Packer {
         let (pieces, come) = sync_channel(PIECES_MAX);
         let pack = move || {
             let body = pack_large(encoding, come)?;
-            let tag = etag(&body, encoding);
-            Ok((body, tag))
+            Ok(Packed { etag: etag(&body, encoding), body, encoding })
         };
         Self { pieces, packed: tokio::task::spawn_blocking(pack) }
     }
 }
 
 impl FirstBody {
-    /// The body, and what it answers.
     pub(super) async fn body(self) -> Option<(PageKey, Packed)> {
-        Some((self.key, self.packed.await.ok()?.ok()?))
+        let packed = match self.packed {
+            MaybePacked::Here(packed) => packed,
+            MaybePacked::Coming(packed) => packed.await.ok()?.ok()?,
+        };
+        Some((self.key, packed))
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn pack(
     if encoding == Encoding::Identity || is_large || plain.len() < COMPRESS_FROM_BYTES {
         return (plain, Encoding::Identity);
     }
-    match compressed(encoding, &SMALL, |out| out.write_all(&plain)) {
+    match compressed_whole(encoding, &plain) {
         Ok(packed) if packed.len() < plain.len() => (packed, encoding),
         _ => (plain, Encoding::Identity),
     }
@@ -60,6 +60,14 @@ pub(super) fn is_large(size: usize) -> bool {
 /// A large page's pieces, packed while they come.
 pub(super) fn pack_large(encoding: Encoding, pieces: impl IntoIterator<Item = Vec<u8>>) -> io::Result<Vec<u8>> {
     compressed(encoding, &LARGE, |out| pieces.into_iter().try_for_each(|piece| out.write_all(&piece)))
+}
+
+fn compressed_whole(encoding: Encoding, plain: &[u8]) -> io::Result<Vec<u8>> {
+    match encoding {
+        // Told the size beforehand, it makes its tables for that: for most pages that is most of the work.
+        Encoding::Zstd => zstd::bulk::compress(plain, SMALL.zstd),
+        _ => compressed(encoding, &SMALL, |out| out.write_all(plain)),
+    }
 }
 
 fn compressed(

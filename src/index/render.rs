@@ -1,7 +1,7 @@
 use super::House;
 use super::basis::Basis;
 use super::errors::IndexError;
-use super::first::FirstBody;
+use super::first::{FirstBody, Packed};
 use super::keys::{Content, Key, PageKey, Value};
 use super::mirror::Mirror;
 use super::packing::pack;
@@ -82,14 +82,13 @@ impl House {
     ) -> Result<Arc<RenderedPage>, IndexError> {
         let size = parts.iter().map(|part| part.content.size()).sum();
         let ask = key.clone();
-        let (body, encoding, etag, last_serial) = self
+        let (packed, last_serial) = self
             .blocking(size, move || {
                 let (body, encoding, serial) = render(&ask, &parts);
-                let tag = etag(&body, encoding);
-                (body, encoding, tag, serial)
+                (Packed { etag: etag(&body, encoding), body, encoding }, serial)
             })
             .await?;
-        Ok(self.keep_rendered(key, basis, body.into(), (encoding, etag), last_serial))
+        Ok(self.keep_rendered(key, basis, packed, last_serial))
     }
 
     /// A page that was made while its document came, for whoever asks next.
@@ -103,10 +102,9 @@ impl House {
         let basis = Basis::of(state);
         let Ok(shown) = self.shown(mirror, content).await else { return };
         let is_told_so = shown.as_ref().is_none_or(Shown::is_nothing);
-        let Some((key, (body, tag))) = first.body().await.filter(|_| is_told_so) else { return };
-        let encoding = key.encoding;
+        let Some((key, packed)) = first.body().await.filter(|_| is_told_so) else { return };
         let serial = if let Content::Page(page) = content { page.last_serial } else { None };
-        let page = self.keep_rendered(key.clone(), basis, body.into(), (encoding, tag), serial);
+        let page = self.keep_rendered(key.clone(), basis, packed, serial);
         state.keep_first(key, page);
     }
 
@@ -114,12 +112,11 @@ impl House {
         &self,
         key: PageKey,
         basis: Basis,
-        body: Bytes,
-        (encoding, etag): (Encoding, String),
+        Packed { body, encoding, etag }: Packed,
         last_serial: Option<u64>,
     ) -> Arc<RenderedPage> {
         let page = Arc::new(RenderedPage {
-            body,
+            body: body.into(),
             format: key.format,
             encoding,
             etag,
