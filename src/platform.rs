@@ -41,6 +41,23 @@ pub fn send_file(_: BorrowedFd<'_>, _: &File, _: u64, _: u64) -> io::Result<usiz
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Gives a socket bytes that [`send_file`] follows at once, so that both leave in the same segments (MSG_MORE); how many it
+/// took.
+///
+/// # Errors
+///
+/// As [`send_file`].
+#[cfg(target_os = "linux")]
+pub fn send_before_file(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::SendFlags;
+    Ok(rustix::net::send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn send_before_file(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the service manager's listening sockets cannot be taken: {0}")]
 pub struct ActivationError(String);

@@ -24,7 +24,7 @@ const DIRECT_BYTES_MIN: u64 = 64 * 1024;
 /// the worker waits.
 const DIRECT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What of it is read and written with the head.
+/// What of it is read and written with the head, where the system does not take that beforehand.
 const FIRST_BYTES: usize = 16 * 1024;
 
 /// What of it is read and written where the socket has no room, so that we are woken when it has.
@@ -202,10 +202,15 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         let left = range.end - range.start;
         let mut piece_bytes = PIECE_BYTES;
         if let Some(socket) = self.socket.filter(|_| left >= DIRECT_BYTES_MIN) {
+            // What a buffer holds goes first.
+            ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
+            if !self.head.is_empty() {
+                // Where that does not go, the write below says why.
+                let sent = platform::send_before_file(socket, self.head).unwrap_or(0);
+                self.head = self.head.get(sent..).unwrap_or_default();
+            }
             piece_bytes = if self.head.is_empty() { FEELER_BYTES } else { FIRST_BYTES };
             if self.head.is_empty() && !std::mem::take(&mut self.full) {
-                // What a buffer holds goes first.
-                ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
                 let (asked, began) = (left.min(DIRECT_BYTES_MAX), Instant::now());
                 match platform::send_file(socket, file, range.start, asked) {
                     Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
