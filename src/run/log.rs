@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// The log that runs; what is still on its way is written when this is dropped.
@@ -25,8 +25,8 @@ impl Log {
     pub fn start(server: &ServerConfig, env: &BTreeMap<String, String>) -> Self {
         let file = server.log_file.as_ref().map(|file| LogFile::open(file.path.clone(), file.bytes_max));
         let (writer, guard) = match &file {
-            Some(file) => tracing_appender::non_blocking(Gathered::new(file.clone())),
-            None => tracing_appender::non_blocking(Gathered::new(io::stderr())),
+            Some(file) => queue().finish(Gathered::new(file.clone())),
+            None => queue().finish(Gathered::new(io::stderr())),
         };
         subscribe(writer, server.log_format, env);
         Self { file, _writer: guard }
@@ -47,6 +47,14 @@ impl Log {
         });
         Ok(())
     }
+}
+
+/// Lines that wait for the log's thread, at most: seconds of a busy server. Each takes 32 bytes from the start on, and
+/// those beyond them are lost.
+const QUEUED_LINES_MAX: usize = 16 * 1024;
+
+fn queue() -> NonBlockingBuilder {
+    NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES_MAX)
 }
 
 fn subscribe(writer: NonBlocking, format: LogFormat, env: &BTreeMap<String, String>) {
