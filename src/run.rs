@@ -43,6 +43,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+pub use log::subscribe;
+
 /// Exit codes as sysexits.h has them, so that a service manager need not try again what cannot work. With 64 and 78
 /// somebody has to change something first; what ends with 69 or 75 may work a moment later. docs/service.md lists them.
 const EXIT_CONFIG: u8 = 78;

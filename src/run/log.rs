@@ -10,8 +10,9 @@ use std::io::{self, BufWriter, Write};
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// The log that runs; what is still on its way is written when this is dropped.
 pub(super) struct Log {
@@ -57,7 +58,11 @@ fn queue() -> NonBlockingBuilder {
     NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES_MAX)
 }
 
-fn subscribe(writer: NonBlocking, format: LogFormat, env: &BTreeMap<String, String>) {
+/// Lets the log's lines go to `writer`, in the format that was asked for; `env` may have `RUST_LOG`. Once for a process.
+pub fn subscribe<W>(writer: W, format: LogFormat, env: &BTreeMap<String, String>)
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let told = env.get("RUST_LOG").filter(|told| !told.is_empty()).map_or("info", String::as_str);
     let filter = EnvFilter::try_new(told).unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
