@@ -42,7 +42,7 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// One call is one line.
+    /// One call is one line, or some that are whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.0.lock().line(line).is_err() {
             let _ = io::stderr().write_all(line);
