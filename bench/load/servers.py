@@ -110,7 +110,7 @@ http {{
     tcp_nodelay on;
     keepalive_timeout 60;
     keepalive_requests 1000000000;
-    open_file_cache max=20000 inactive=600s;
+    open_file_cache max=8000 inactive=600s;
     open_file_cache_valid 600s;
     open_file_cache_min_uses 1;
     types {{ }}
