@@ -162,6 +162,8 @@ struct House {
     refreshes: Calls<DocumentKey, pages::Refreshed>,
     /// Places for pages that are read while they arrive.
     reading: Arc<Semaphore>,
+    /// Places for files that have arrived and are not in the books yet.
+    booking: Semaphore,
     /// Room for what is shown before it is in the database, in KiB.
     unsaved: Arc<Semaphore>,
     /// By the generation too: who comes after a change does not join a rendering from before it.
@@ -246,6 +248,7 @@ impl Index {
             states: states::States::new(),
             refreshes: Calls::new(),
             reading: Arc::new(Semaphore::new(refresh::READING_MAX)),
+            booking: Semaphore::new(fill::BOOKING_MAX),
             unsaved: Arc::new(Semaphore::new(refresh::UNSAVED_KIB_MAX)),
             renders: Calls::new(),
             lists: Calls::new(),

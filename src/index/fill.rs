@@ -18,6 +18,10 @@ const CHECK_FIRST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Files from this size on get a line in the log with the rate of their transfer.
 const RATE_LOGGED_BYTES: u64 = 1024 * 1024;
 
+/// Files that have arrived and are being written into the books, at most. Each holds an open file: where they come faster
+/// than they are written down, the next ones wait before upstream is asked.
+pub(super) const BOOKING_MAX: usize = 256;
+
 pub(super) type FileLeader = Leader<FlightKey>;
 
 impl House {
@@ -44,6 +48,8 @@ impl House {
         if self.offline {
             return leader.fail(Failure::Damaged);
         }
+        // Behind those that wait for a place.
+        drop(self.booking.acquire().await);
         let mut past_caches = false;
         loop {
             let started = Instant::now();
@@ -246,7 +252,7 @@ impl House {
         Ok((fetched, known))
     }
 
-    /// Wakes the followers, then keeps the books: no client waits for a database.
+    /// Wakes the followers, then keeps the books: no client of this file waits for a database.
     async fn landed(
         self: &Arc<Self>,
         mirror: &Arc<Mirror>,
@@ -273,6 +279,7 @@ impl House {
         self.remember(mirror, key, &known);
         leader.finish(None);
         self.consider_memory(Some(mirror), key, &known, digest, file.len);
+        let _place = self.booking.acquire().await;
         let name = facts.filename.to_string();
         self.note_blob(&digest, file.len, &BlobName::new(&mirror.name, Some(&facts.project), name)).await;
         if facts.sha256.is_none()

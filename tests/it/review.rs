@@ -427,3 +427,43 @@ async fn no_thread_ticks_while_nothing_happens() {
     assert!(!names.is_empty() && !names.iter().any(|name| name.trim() == "Timer thread"), "{names:?}");
     house.end().await;
 }
+
+/// Each of them holds an open file: with 100,000 cold files the descriptors ran out, and half of them were not kept.
+#[tokio::test]
+async fn files_do_not_arrive_faster_than_they_are_written_down() {
+    const FILES: usize = 600;
+    const CLIENTS: usize = 20;
+    const SETTLED: Duration = Duration::from_millis(500);
+    let house = House::start().await;
+    let released: Vec<_> = (0..FILES).map(|number| release(&house, &format!("1.{number}"), 100)).collect();
+    house.page("demo").await;
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(house.data().join("sidewheel.db"));
+    let mut writer = options.connect().await.unwrap();
+    while house.index.under_way() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    let served = std::sync::atomic::AtomicUsize::new(0);
+    let client = async |number: usize| {
+        for (filename, bytes) in released.iter().skip(number).step_by(CLIENTS) {
+            assert_eq!(house.get(&address(filename, bytes)).await.body, *bytes);
+            served.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    let clients = futures_util::future::join_all((0..CLIENTS).map(client));
+    let release_the_database = async {
+        let mut before = usize::MAX;
+        while before != served.load(std::sync::atomic::Ordering::Relaxed) {
+            before = served.load(std::sync::atomic::Ordering::Relaxed);
+            tokio::time::sleep(SETTLED).await;
+        }
+        sqlx::query("COMMIT").execute(&mut writer).await.unwrap();
+        before
+    };
+    let (_, meanwhile) = tokio::join!(clients, release_the_database);
+    assert!(
+        (256..=256 + CLIENTS).contains(&meanwhile),
+        "{meanwhile} files were served while none could be written down"
+    );
+    house.end().await;
+}
