@@ -190,11 +190,9 @@ impl House {
                 .await
                 .map_err(|why| self.fetch_failed(mirror, facts, &why))?;
         }
-        if writer.handed() > bytes_max {
-            tracing::warn!(filename = %facts.filename, bytes_max, "upstream sends more than the file");
-            return Err(Failure::Wrong);
-        }
-        writer.land(&self.disk, len, facts.sha256).await.map_err(|why| match why {
+        // Too many bytes are refused as any that are not what was promised: by the writer, which has then come to its end.
+        let size = len.or((writer.handed() > bytes_max).then_some(bytes_max));
+        writer.land(&self.disk, size, facts.sha256).await.map_err(|why| match why {
             SpoolError::WrongDigest { .. } | SpoolError::WrongSize { .. } => {
                 tracing::warn!(filename = %facts.filename, %why, "upstream's bytes are refused");
                 Failure::Wrong

@@ -2,6 +2,7 @@ use super::fill::FileLeader;
 use crate::cache::{Disk, DiskError, DiskFile, Spool, SpoolError};
 use crate::names::Sha256;
 use bytes::Bytes;
+use std::iter;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -90,17 +91,15 @@ fn carry_out(
 ) -> Result<Landed, SpoolError> {
     let mut batch = Vec::with_capacity(BATCH_PIECES_MAX);
     while let Some(first) = given.blocking_recv() {
-        let (mut next, mut promise) = (Some(first), None);
-        while let Some(order) = next.take() {
+        let mut promise = None;
+        let come = iter::once(first).chain(iter::from_fn(|| given.try_recv().ok()));
+        for order in come.take(BATCH_PIECES_MAX) {
             match order {
                 Order::Write(piece) => {
                     spool.append(&piece.bytes)?;
                     batch.push(piece);
                 }
                 Order::Land(told) => promise = Some(told),
-            }
-            if batch.len() < BATCH_PIECES_MAX && promise.is_none() {
-                next = given.try_recv().ok();
             }
         }
         // Who waits for these bytes has them before they are hashed; the last ones wait for the digest.
