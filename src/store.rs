@@ -79,7 +79,7 @@ impl Store {
             // KiB: the default of 2 MB a connection is a tenth of the memory that we promise to idle in.
             .pragma("cache_size", "-512")
             .statement_cache_capacity(32);
-        let connect = SqlitePoolOptions::new()
+        let connect = pool_options()
             .max_connections(CONNECTIONS_MAX)
             .min_connections(1)
             .after_release(|connection, _| Box::pin(left_clean(connection)))
@@ -96,7 +96,7 @@ impl Store {
         let path = data.join(STORE_FILE);
         // Immutable: SQLite needs no lock and no shared memory file, neither of which could be made.
         let options = SqliteConnectOptions::new().filename(&path).read_only(true).immutable(true);
-        let connect = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options);
+        let connect = pool_options().max_connections(CONNECTIONS_MAX).connect_with(options);
         let pool = connect.await.map_err(|why| StoreError::open(&path, why))?;
         LAYOUT.check(&pool).await.map_err(|why| why.at(&path, StoreError::open))?;
         Ok(Self::over(pool))
@@ -142,6 +142,13 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What every pool of connections begins with: they are kept for good. The task that would end those that are old or not
+/// used any more may spin for ever, taking a worker with it and every answer that waits for that one: sqlx 0.9.0 counts
+/// idle connections below zero when one is taken in the moment in which it comes back (sqlx issue 3645).
+fn pool_options() -> SqlitePoolOptions {
+    SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None)
 }
 
 /// Whether a connection may be used again. A full disk makes SQLite roll back by itself, of which sqlx does not hear: it then

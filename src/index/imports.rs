@@ -221,10 +221,13 @@ impl House {
             Ok::<_, IndexError>(taken)
         });
         let taken = put.await.map_err(|_| IndexError::Lost)??;
+        // Before the file: when it is there, a run after one that was cut off passes it over.
+        if let Some(place) = place {
+            self.private.put_address(&row.index, &place, &row.filename, &sha256).await?;
+        }
         // What is known of the release stays as it is.
         let release = self.release_as_spelled(&release).await?.unwrap_or(release);
         let named: Vec<Sha256> = row.digests().collect();
-        let (index, filename) = (row.index.clone(), row.filename.clone());
         let publication = Publication { release, file: row, volatile: false };
         let published = match self.private.publish_all(std::slice::from_ref(&publication)).await {
             Ok(published) => published,
@@ -236,9 +239,6 @@ impl House {
         if let PublishedAll::Conflict { .. } = published {
             self.disown(named).await;
             return Ok((Took::Differs, taken));
-        }
-        if let Some(place) = place {
-            self.private.put_address(&index, &place, &filename, &sha256).await?;
         }
         entry.changed(&publication.file.project);
         Ok((Took::New, taken))

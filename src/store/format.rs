@@ -5,8 +5,8 @@
 //! transaction, and the file is written last.
 
 use super::schema::{FORMAT, LAYOUT, Layout, StoreError, user_version};
-use super::{LOCK_WAIT, PRIVATE_FILE, STORE_FILE, private};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use super::{LOCK_WAIT, PRIVATE_FILE, STORE_FILE, pool_options, private};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -206,7 +206,7 @@ impl Database {
 
     async fn connect(&self) -> Result<SqlitePool, sqlx::Error> {
         let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(LOCK_WAIT).pragma("fullfsync", "1");
-        SqlitePoolOptions::new().max_connections(1).acquire_timeout(LOCK_WAIT).connect_with(options).await
+        pool_options().max_connections(1).acquire_timeout(LOCK_WAIT).connect_with(options).await
     }
 
     /// The format of a database that is there and can be read.
@@ -282,7 +282,7 @@ pub(super) async fn still(path: &Path) -> Result<SqlitePool, StoreError> {
 async fn reading(path: &Path, immutable: bool) -> Result<SqlitePool, StoreError> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(immutable);
     let options = options.busy_timeout(LOCK_WAIT);
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(LOCK_WAIT).connect_with(options).await?;
+    let pool = pool_options().max_connections(1).acquire_timeout(LOCK_WAIT).connect_with(options).await?;
     match user_version(&mut *pool.acquire().await?).await? {
         found if (1..=i64::from(FORMAT)).contains(&found) => Ok(pool),
         0 => Err(sqlx::Error::Protocol("there is nothing in it".to_owned()).into()),

@@ -1,5 +1,5 @@
-use super::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use super::{StoreError, pool_options};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,7 +26,7 @@ impl Keyfs {
     pub async fn open(copy: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().filename(copy).pragma("cache_size", "-4096");
         // One connection: what is asked comes one after another, and its page cache is the one that counts.
-        let pool = SqlitePoolOptions::new().max_connections(1).test_before_acquire(false);
+        let pool = pool_options().max_connections(1).test_before_acquire(false);
         let pool = pool.connect_with(options).await.map_err(|why| StoreError::foreign(copy, why))?;
         for statement in [
             // The first look undoes what was left half done.

@@ -29,11 +29,11 @@ pub use tokens::{LOGINS_PER_USER_MAX, TOKENS_PER_USER_MAX, TokenRow};
 pub use undo::{KeptRemoval, PutBack, REMOVALS_MAX, RemoveWish, RemovedForNow, RemovedPart};
 pub use yank::{YankOf, Yanked};
 
-use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest, format};
+use super::{CONNECTIONS_MAX, LOCK_WAIT, StoreError, Turns, blobs::digest, format, pool_options};
 use crate::names::Sha256;
 pub(super) use layout::LAYOUT;
 use serde_json::{Map, Value};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqliteSynchronous};
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
@@ -172,7 +172,7 @@ impl Private {
     }
 
     async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
-        let pool = SqlitePoolOptions::new()
+        let pool = pool_options()
             .max_connections(CONNECTIONS_MAX)
             .min_connections(1)
             .after_release(|connection, _| Box::pin(super::left_clean(connection)))
@@ -180,11 +180,9 @@ impl Private {
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
-        let watch = SqlitePoolOptions::new()
+        let watch = pool_options()
             .max_connections(1)
             .acquire_timeout(LOCK_WAIT)
-            .idle_timeout(None)
-            .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options);
         Ok(Self { pool, watch: Some(watch), turns: Turns::default() })

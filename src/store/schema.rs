@@ -1,5 +1,6 @@
+use super::pool_options;
 use sqlx::SqliteConnection;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::SqlitePool;
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
@@ -211,12 +212,7 @@ impl Layout {
 
     /// A database that lives in one connection, which never ends by itself.
     pub(super) async fn in_memory(&self) -> Result<SqlitePool, StoreError> {
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect("sqlite::memory:")
-            .await?;
+        let pool = pool_options().max_connections(1).connect("sqlite::memory:").await?;
         self.prepare(&pool).await?;
         Ok(pool)
     }

@@ -69,12 +69,16 @@ class Crowd:
             when, len(self.failures), self.answered, "\n".join(self.failures[:3])))
 
     def end(self):
-        if not self.over.is_set():
-            self.over.set()
-            for thread in self.threads:
-                thread.join(PATIENCE_SECONDS + 20)
-                require(not thread.is_alive(), "a client hangs")
-            self.check("at the end")
+        """They stop, and every one of them was served."""
+        self.stop()
+        require(not any(thread.is_alive() for thread in self.threads), "a client hangs")
+        self.check("at the end")
+
+    def stop(self):
+        """They stop, whatever they met: what went wrong before is not hidden by what they say of it."""
+        self.over.set()
+        for thread in self.threads:
+            thread.join(PATIENCE_SECONDS + 20)
 
     # What is asked for: a path, and what the body must be.
 

@@ -35,11 +35,15 @@ import upgrade
 import service
 import upload_kills
 import wheel
+from abreast import abreast
 from processes import Broken, Tally, end_all, require
 from tools import Tools
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
+
+# More of them would wait for each other's disk.
+JOBS_MAX = 4
 
 
 def parts(tools, binary):
@@ -77,6 +81,8 @@ def main():
     parser.add_argument("--cache", default=REPOSITORY / "target/clients", help="where the clients are installed")
     parser.add_argument("--screenshots", help="take pictures of the pages into this directory, and run no part")
     parser.add_argument("--only", action="append", help="run only this part; may be repeated")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, JOBS_MAX),
+                        help="how many parts run at a time (default: one for each processor, up to {})".format(JOBS_MAX))
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
@@ -89,9 +95,13 @@ def main():
         all_parts = parts(Tools(options.cache), binary)
         unknown = set(options.only or ()) - set(all_parts)
         require(not unknown, "no such part: {}; there are {}".format(", ".join(unknown), ", ".join(all_parts)))
-        for name, part in all_parts.items():
-            if not options.only or name in options.only:
-                part()
+        names = [name for name in all_parts if not options.only or name in options.only]
+        if options.jobs > 1 and len(names) > 1:
+            again = [sys.executable, __file__, binary, "--cache", options.cache, "--only"]
+            Tally.passed = abreast(again, names, options.jobs)
+        else:
+            for name in names:
+                all_parts[name]()
     except Broken as broken:
         failed = 1
         print("BROKEN: {}".format(broken), flush=True)

@@ -3,6 +3,7 @@
 In: an index URL, a directory. Out: an installation, checked by importing it. It may not know what server answers.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -68,6 +69,13 @@ class Tools:
         self.all = [self.pip_new, self.pip_old, self.uv, self.poetry, self.pdm]
 
     def ready(self, name, requirements, pip):
+        """The environment `name`, made when it is not there; who wants it meanwhile waits."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with open(self.directory / (name + ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self.made(name, requirements, pip)
+
+    def made(self, name, requirements, pip):
         key = hashlib.sha256(repr((requirements, self.python, self.python_version)).encode()).hexdigest()[:10]
         place = self.directory / "{}-{}".format(name, key)
         done = place / "done"

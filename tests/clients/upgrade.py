@@ -146,7 +146,7 @@ def takeovers(binary, upstream):
         check_store(data, "after takeovers")
         require(not list(Path(data, "tmp").iterdir()), "temporary files are left")
     finally:
-        crowd.end()
+        crowd.stop()
         for server in servers:
             server.kill()
 
@@ -206,7 +206,7 @@ def lost_takeovers(binary, upstream):
                format(crowd.answered))
         server.stop()
     finally:
-        crowd.end()
+        crowd.stop()
         server.kill()
 
 
@@ -296,7 +296,7 @@ def restarts(binary, upstream):
             check_uploads(base, crowd, data)
             server.stop()
         finally:
-            crowd.end()
+            crowd.stop()
             end(server.process)
 
 

@@ -279,6 +279,32 @@ async fn releases_come_whole_and_what_is_wrong_is_left_out() {
 }
 
 #[tokio::test]
+async fn an_old_address_is_not_lost_where_an_import_ended_before_it_was_written() {
+    let house = offline().await;
+    let mut devpi = ServerDir::new().await;
+    devpi.commit(&[alice(json!({"dev": {"type": "stage", "volatile": true, "acl_upload": ["alice"]}}))]).await;
+    let wheel = wheel("demo", "1.0", 10, 1);
+    let (name, md5) = (wheel_filename("demo", "1.0"), md5_of(&wheel));
+    let path = path_in("alice/dev", &md5, &name);
+    devpi.file(&path, &wheel);
+    let link = json!({"rel": "releasefile", "entrypath": path, "hash_spec": spec(&wheel)});
+    let release = json!({"name": "demo", "version": "1.0", "+elinks": [link]});
+    devpi.commit(&[("alice/dev/demo/1.0/.config", "PROJVERSION", release)]).await;
+    let ours = SqliteConnectOptions::new().filename(house.data().join("private.db"));
+    let ours = SqlitePool::connect_with(ours).await.unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON address BEGIN SELECT RAISE(ABORT, 'not now'); END";
+    sqlx::raw_sql(fails).execute(&ours).await.unwrap();
+    let serverdir = devpi.directory.path().to_owned();
+    let _ = taken(&house, &Source::Devpi { serverdir, room: house.data().join("tmp") }).await;
+    sqlx::raw_sql("DROP TRIGGER fails").execute(&ours).await.unwrap();
+    ours.close().await;
+    devpi.import(&house).await;
+    let answer = house.get(&format!("/{path}")).await;
+    assert_eq!((answer.status, answer.body.as_ref()), (200, wheel.as_slice()));
+    house.end().await;
+}
+
+#[tokio::test]
 async fn a_mirrors_cache_answers_offline_and_old_addresses_outlive_their_links() {
     let house = offline().await;
     let mut devpi = ServerDir::new().await;
