@@ -81,7 +81,6 @@ impl Store {
             .statement_cache_capacity(32);
         let connect = pool_options()
             .max_connections(CONNECTIONS_MAX)
-            .min_connections(1)
             .after_release(|connection, _| Box::pin(left_clean(connection)))
             .acquire_timeout(LOCK_WAIT)
             .test_before_acquire(false)
@@ -146,7 +145,8 @@ impl Store {
 
 /// What every pool of connections begins with: they are kept for good. The task that would end those that are old or not
 /// used any more may spin for ever, taking a worker with it and every answer that waits for that one: sqlx 0.9.0 counts
-/// idle connections below zero when one is taken in the moment in which it comes back (sqlx issue 3645).
+/// idle connections below zero when one is taken in the moment in which it comes back (sqlx issue 3645). No least number of
+/// connections either: they would be opened beside the first one, and who makes a new database finds it locked.
 fn pool_options() -> SqlitePoolOptions {
     SqlitePoolOptions::new().idle_timeout(None).max_lifetime(None)
 }

@@ -3,6 +3,7 @@ mod look;
 mod private;
 mod read;
 mod temp;
+mod verified;
 
 pub use foreign::{ForeignFile, TakenIn};
 pub use look::{Look, Seen};
@@ -13,7 +14,6 @@ use crate::names::Sha256;
 use parking_lot::Mutex;
 use private::Settled;
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -22,6 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use verified::Verified;
 
 /// The directory of whole files, on two shelves: what can be fetched again and may be evicted, and what users own, which
 /// may not. A file under its final name is whole: it was verified as a temporary file and renamed; on the private shelf
@@ -37,8 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Disk {
     root: PathBuf,
     next_temp: AtomicU64,
-    /// What this process has verified, by digest: a file that changed since is verified again.
-    verified: Mutex<HashMap<Sha256, Stamp>>,
+    verified: Verified,
     /// Held while the private shelf changes.
     settled: Mutex<Settled>,
     /// None once another process has it.
@@ -130,14 +130,6 @@ impl Space {
     }
 }
 
-/// What tells that a file is still the one that was verified.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    len: u64,
-    modified: (i64, i64),
-    inode: u64,
-}
-
 /// The private shelf.
 const PRIVATE: &str = "private";
 
@@ -175,7 +167,7 @@ impl Disk {
             root: root.to_owned(),
             // Apart from those of a process that is still finishing beside us.
             next_temp: AtomicU64::new(u64::from(std::process::id()) << 32),
-            verified: Mutex::default(),
+            verified: Verified::default(),
             settled: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -228,7 +220,7 @@ impl Disk {
             self.take_odd_away(shelf, digest);
             return Ok(None);
         }
-        let verified = self.verified.lock().get(digest) == Some(&Stamp::of(&facts));
+        let verified = self.verified.has(digest, &facts);
         Ok(Some(DiskFile { len: facts.len(), file: Arc::new(file), verified, shelf }))
     }
 
@@ -252,7 +244,7 @@ impl Disk {
         let found = read_through(&file.file, file.len, told).map_err(DiskError::Unreadable)?;
         let agrees = found == ReadThrough::Whole(*digest);
         if agrees {
-            self.verified.lock().insert(*digest, Stamp::of(&facts));
+            self.verified.add(digest, &facts);
         }
         Ok(agrees)
     }
@@ -293,7 +285,7 @@ impl Disk {
             })
         };
         let facts = temp.place(|temp| rename(temp).map_err(DiskError::Unwritable))?;
-        self.verified.lock().insert(digest, Stamp::of(&facts));
+        self.verified.add(&digest, &facts);
         Ok(DiskFile { file: temp.file(), len: facts.len(), verified: true, shelf })
     }
 
@@ -311,7 +303,7 @@ impl Disk {
 
     /// Removes a file of the cache; one that is not there is removed already. Who has it open reads on.
     pub fn remove(&self, digest: &Sha256) -> Result<(), DiskError> {
-        self.verified.lock().remove(digest);
+        self.verified.forget(digest);
         remove_file(&self.path(Shelf::Cache, digest))
     }
 
@@ -326,7 +318,7 @@ impl Disk {
     /// Takes a damaged file from one shelf, and says whether it did. A private one is read first and stays when it is as
     /// it should be: nobody's wrong idea of it moves what is owned.
     pub fn set_aside_on(&self, shelf: Shelf, digest: &Sha256) -> bool {
-        self.verified.lock().remove(digest);
+        self.verified.forget(digest);
         if shelf == Shelf::Cache {
             self.take_cached_away(digest);
             return true;
@@ -448,12 +440,6 @@ fn make_directory(path: &Path) -> io::Result<()> {
             DirBuilder::new().mode(mode).create(path)
         }
         made => made,
-    }
-}
-
-impl Stamp {
-    fn of(facts: &fs::Metadata) -> Self {
-        Self { len: facts.len(), modified: (facts.mtime(), facts.mtime_nsec()), inode: facts.ino() }
     }
 }
 

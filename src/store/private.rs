@@ -174,7 +174,6 @@ impl Private {
     async fn connect(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
         let pool = pool_options()
             .max_connections(CONNECTIONS_MAX)
-            .min_connections(1)
             .after_release(|connection, _| Box::pin(super::left_clean(connection)))
             .acquire_timeout(LOCK_WAIT)
             .test_before_acquire(false)

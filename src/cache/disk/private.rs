@@ -1,6 +1,6 @@
 //! The private shelf: what lies there is on the disk before anybody is told, and goes only when it is told to.
 
-use super::{Disk, DiskError, DiskFile, PRIVATE, ReadThrough, Shelf, Stamp, TempFile, make_directory, read_through};
+use super::{Disk, DiskError, DiskFile, PRIVATE, ReadThrough, Shelf, TempFile, make_directory, read_through};
 use crate::names::Sha256;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -28,7 +28,7 @@ impl Disk {
     pub fn adopt_private(&self, mut temp: TempFile, digest: Sha256) -> Result<DiskFile, DiskError> {
         temp.sync()?;
         let facts = temp.place(|path| self.settle(path, &digest))?;
-        self.verified.lock().insert(digest, Stamp::of(&facts));
+        self.verified.add(&digest, &facts);
         Ok(DiskFile { file: temp.file(), len: facts.len(), verified: true, shelf: Shelf::Private })
     }
 
@@ -59,7 +59,7 @@ impl Disk {
     /// them until this returns.
     pub fn remove_private(&self, digest: &Sha256) -> Result<(), DiskError> {
         let _settled = self.settled.lock();
-        self.verified.lock().remove(digest);
+        self.verified.forget(digest);
         super::remove_file(&self.path(Shelf::Private, digest))
     }
 
