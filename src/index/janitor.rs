@@ -1,11 +1,12 @@
 use super::House;
+use super::known::AFTER_START;
 use super::troubles::Trouble;
 use super::uses::{UseBook, Uses};
-use crate::cache::{DiskError, Failure, Shelf};
+use crate::cache::{Disk, DiskError, Failure, Shelf};
 use crate::metrics::{Event, Kind, Tally, Tier};
 use crate::names::Sha256;
 use crate::store::{BlobName, StoreError};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,17 +48,47 @@ const FREE_ON_FULL_BYTES: u64 = 64 * 1024 * 1024;
 /// A disk that cannot be written is told once in this time, in milliseconds.
 const WARN_EVERY_MS: u64 = 60_000;
 
+/// A part of the cache as it is on the disk, beside the books.
+struct Compared {
+    /// On the disk alone, with their sizes.
+    strangers: Vec<(Sha256, u64)>,
+    /// In the books alone.
+    lost: Vec<Sha256>,
+    /// When those were written (Unix seconds) of which the books do not say when they came.
+    came: Vec<(Sha256, u64)>,
+}
+
+/// `known`: what the books have of the part, and of each whether they say when it came.
+fn compared(disk: &Disk, first: u8, known: Vec<(Sha256, bool)>) -> Compared {
+    let mut missing: HashMap<_, _> = known.into_iter().collect();
+    let (mut strangers, mut came) = (Vec::new(), Vec::new());
+    for (digest, size, written) in disk.scan_part(first) {
+        let dated = missing.remove(&digest);
+        if dated.is_none() {
+            strangers.push((digest, size));
+        }
+        if dated != Some(true) {
+            came.push((digest, written));
+        }
+    }
+    let lost = missing.into_keys().filter(|digest| !disk.has_on(Shelf::Cache, digest)).collect();
+    Compared { strangers, lost, came }
+}
+
 impl House {
     /// Runs until the house is gone: writes the uses down, evicts, adopts what the database does not know, ends removals
     /// that can be undone no more.
     pub(super) async fn keep_books(self: Arc<Self>) {
-        if let Ok((_, bytes)) = self.store.blob_totals().await {
-            self.books.bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
-        self.adopt().await;
-        self.end_undo_windows().await;
         let weak = Arc::downgrade(&self);
         drop(self);
+        tokio::time::sleep(AFTER_START).await;
+        if let Some(house) = weak.upgrade() {
+            if let Ok((_, bytes)) = house.store.blob_totals().await {
+                house.books.bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+            house.adopt().await;
+            house.end_undo_windows().await;
+        }
         loop {
             let Some(wake) = weak.upgrade().map(|house| Arc::clone(&house.tidy)) else { return };
             let _ = tokio::time::timeout(ROUND, wake.notified()).await;
@@ -205,48 +236,42 @@ impl House {
         true
     }
 
-    /// Enters files that lie in the cache but not in the books: left by a crash, or put back from a backup.
+    /// Enters files that lie in the cache but not in the books, left by a crash or put back from a backup, and forgets those
+    /// that are gone. A part of the cache at a time: all of it would not fit any memory.
     async fn adopt(&self) {
-        let (Ok(known), Ok(undated)) = (self.store.blob_digests().await, self.store.undated_blobs().await) else {
-            return;
-        };
-        let known: HashSet<_> = known.into_iter().collect();
-        let undated: HashSet<_> = undated.into_iter().collect();
-        let disk = Arc::clone(&self.disk);
-        let scan = move || {
-            let (mut found, mut strangers, mut came) = (HashSet::new(), Vec::new(), Vec::new());
-            disk.scan(|digest, size, written| {
-                found.insert(digest);
-                if !known.contains(&digest) {
-                    strangers.push((digest, size));
-                }
-                if undated.contains(&digest) || !known.contains(&digest) {
-                    came.push((digest, written));
-                }
-                true
-            });
-            let lost: Vec<_> = known
-                .into_iter()
-                .filter(|digest| !found.contains(digest) && !disk.has_on(Shelf::Cache, digest))
-                .collect();
-            (strangers, lost, came)
-        };
-        let Ok((strangers, lost, came)) = tokio::task::spawn_blocking(scan).await else { return };
-        if !lost.is_empty() {
-            tracing::warn!(files = lost.len(), "files are gone from the cache directory; they are forgotten");
-            self.forget_blobs(&lost).await;
+        let (mut forgotten, mut adopted, mut bytes) = (0, 0, 0);
+        for first in 0..=u8::MAX {
+            if self.stopping() {
+                return;
+            }
+            let Ok(known) = self.store.blobs_part(first).await else { return };
+            let disk = Arc::clone(&self.disk);
+            let Ok(Compared { strangers, lost, came }) =
+                tokio::task::spawn_blocking(move || compared(&disk, first, known)).await
+            else {
+                return;
+            };
+            if !lost.is_empty() && self.forget_blobs(&lost).await {
+                forgotten += lost.len();
+            }
+            if !strangers.is_empty() && self.store.put_blobs(&strangers, self.clock.unix()).await.is_ok() {
+                adopted += strangers.len();
+                bytes += strangers.iter().map(|(_, size)| size).sum::<u64>();
+            }
+            if !came.is_empty()
+                && let Err(why) = self.store.name_blobs(&[], &came).await
+            {
+                self.disk_trouble(&why);
+            }
         }
-        if !strangers.is_empty() && self.store.put_blobs(&strangers, self.clock.unix()).await.is_ok() {
-            let bytes: u64 = strangers.iter().map(|(_, size)| size).sum();
-            tracing::info!(files = strangers.len(), bytes, "adopted files that were not in the books");
+        if forgotten > 0 {
+            tracing::warn!(files = forgotten, "files are gone from the cache directory; they are forgotten");
+        }
+        if adopted > 0 {
+            tracing::info!(files = adopted, bytes, "adopted files that were not in the books");
             if let Ok((_, bytes)) = self.store.blob_totals().await {
                 self.set_disk_bytes(bytes);
             }
-        }
-        if !came.is_empty()
-            && let Err(why) = self.store.name_blobs(&[], &came).await
-        {
-            self.disk_trouble(&why);
         }
         self.tidy.notify_one();
     }

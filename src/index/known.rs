@@ -14,7 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// After a start, so that what is asked for first is not held up.
-const AFTER_START: Duration = Duration::from_millis(100);
+pub(super) const AFTER_START: Duration = Duration::from_millis(100);
 
 /// Changes that come together are seen to together.
 const GATHER: Duration = Duration::from_millis(50);

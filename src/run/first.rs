@@ -18,8 +18,8 @@ const FILE_BYTES_MAX: u64 = 2 * PASSWORD_BYTES_MAX as u64;
 /// `sidewheel init`: makes the data directory and root's password. A second time it changes nothing.
 pub(super) async fn init(config: &Config) -> Result<(), RunError> {
     let (clock, metrics) = (Clock::system(), Metrics::new());
-    let (disk, store, private) = open_data(config, None).await?;
-    let index = open_index(config, disk, store, private, &clock, &metrics).await?;
+    let ground = open_data(config, None).await?;
+    let index = open_index(config, ground, &clock, &metrics).await?;
     let data = config.cache.data.display();
     if index.root_has_password() {
         say(&format!("{data}: root has a password already; nothing is changed"));

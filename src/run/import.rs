@@ -42,8 +42,8 @@ pub(super) async fn take_over(config: &Config, command: ImportCommand) -> Result
         let room = Room::make()?;
         import(&source(from, &room.0)?, None, clock.unix(), watch).await?
     } else {
-        let (disk, store, private) = open_data(config, None).await?;
-        let index = open_index(config, disk, store, private, &clock, &metrics).await?;
+        let ground = open_data(config, None).await?;
+        let index = open_index(config, ground, &clock, &metrics).await?;
         let done = import(&source(from, &config.cache.data.join("tmp"))?, Some(&index), clock.unix(), watch).await;
         index.close().await;
         done?

@@ -11,16 +11,28 @@ use crate::upstream::{Clients, ClientsConfig, Credentials, MirrorSite, Origin, U
 use std::fs::File;
 use std::path::Path;
 
+/// What an index stands on.
+pub(super) struct Ground {
+    pub clients: Clients,
+    pub disk: Disk,
+    pub store: Store,
+    pub private: Private,
+}
+
 /// Opens the data directory, under the lock of the process that was here before where one hands it over.
-pub(super) async fn open_data(config: &Config, lock: Option<File>) -> Result<(Disk, Store, Private), RunError> {
+pub(super) async fn open_data(config: &Config, lock: Option<File>) -> Result<Ground, RunError> {
     let data = &config.cache.data;
+    let wanted = ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() };
+    // Reading hundreds of certificates takes about as long as all that follows.
+    let clients = tokio::task::spawn_blocking(move || Clients::new(wanted));
     // First: a backup's directory, or a newer one, is not even locked.
     check_format(data)?;
     let disk = Disk::open_with(data, lock)?;
     bring_up(data).await?;
     let store = open_store(data).await?;
     let private = open_private(data).await?;
-    Ok((disk, store, private))
+    let clients = clients.await.map_err(std::io::Error::from)??;
+    Ok(Ground { clients, disk, store, private })
 }
 
 /// Brings a directory of an older format up; the caller holds its lock.
@@ -40,14 +52,11 @@ async fn bring_up(data: &Path) -> Result<(), RunError> {
 
 pub(super) async fn open_index(
     config: &Config,
-    disk: Disk,
-    store: Store,
-    private: Private,
+    ground: Ground,
     clock: &Clock,
     metrics: &Metrics,
 ) -> Result<Index, RunError> {
-    let clients =
-        Clients::new(ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() })?;
+    let Ground { clients, disk, store, private } = ground;
     let mut mirrors = Vec::new();
     for mirror in &config.mirrors {
         let upstream = Upstream::new(site(mirror, config)?, &clients);

@@ -130,10 +130,10 @@ async fn start(config: &Config, begin: Begin) -> Result<(Server, Index), RunErro
         Begin::Alone => None,
         Begin::TakeOver => ask_to_take_over(config).await?,
     };
-    let (bound, (disk, store, private)) = match &mut takeover {
+    let (bound, ground) = match &mut takeover {
         None => {
-            let data = open_data(config, None).await?;
-            (listeners(&config.server, None)?, data)
+            let ground = open_data(config, None).await?;
+            (listeners(&config.server, None)?, ground)
         }
         Some(takeover) => {
             let bound = listeners(&config.server, Some(takeover))?;
@@ -142,7 +142,7 @@ async fn start(config: &Config, begin: Begin) -> Result<(Server, Index), RunErro
         }
     };
     let (clock, metrics) = (Clock::system(), Metrics::new());
-    let index = open_index(config, disk, store, private, &clock, &metrics).await?;
+    let index = open_index(config, ground, &clock, &metrics).await?;
     first::see_to_root(config, &index).await?;
     let standing = Standing { started: clock.unix(), format: FORMAT };
     let page_ttl = config.mirrors.iter().map(|mirror| mirror.page_ttl.as_secs()).min();

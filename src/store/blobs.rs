@@ -157,11 +157,15 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// The digests of which nobody knows when they came.
-    pub async fn undated_blobs(&self) -> Result<Vec<Sha256>, StoreError> {
-        let query = "SELECT b.sha256 FROM blob b LEFT JOIN cached c USING (sha256) WHERE c.fetched IS NULL";
-        let rows: Vec<Vec<u8>> = sqlx::query_scalar(query).fetch_all(&self.pool).await?;
-        rows.iter().map(|bytes| digest(bytes)).collect()
+    /// The digests that begin with `first`, and of each whether it is known when it came.
+    pub async fn blobs_part(&self, first: u8) -> Result<Vec<(Sha256, bool)>, StoreError> {
+        let query = "SELECT b.sha256, c.fetched IS NOT NULL FROM blob b LEFT JOIN cached c USING (sha256)
+             WHERE b.sha256 BETWEEN ? AND ?";
+        let (mut from, mut to) = ([0; 32], [u8::MAX; 32]);
+        (from[0], to[0]) = (first, first);
+        let rows: Vec<(Vec<u8>, bool)> =
+            sqlx::query_as(query).bind(from.to_vec()).bind(to.to_vec()).fetch_all(&self.pool).await?;
+        rows.iter().map(|(bytes, dated)| Ok((digest(bytes)?, *dated))).collect()
     }
 
     /// Takes uses that lie ahead of `now` for uses at `now`: the clock was wrong once, and what was used then must not

@@ -70,10 +70,12 @@ fn the_scan_finds_what_is_there_and_passes_foreign_names() {
     let digest = put(&disk, b"hello");
     fs::write(root.path().join("files/readme"), b"x").unwrap();
     fs::create_dir(root.path().join("files/zz")).unwrap();
-    let mut found = Vec::new();
-    disk.scan(|digest, len, _| {
+    let (first, mut found) = (digest.as_bytes()[0], Vec::new());
+    disk.look().scan(Shelf::Cache, |digest, len| {
         found.push((digest, len));
         true
     });
     assert_eq!(found, [(digest, 5)]);
+    let part: Vec<_> = disk.scan_part(first).into_iter().map(|(digest, len, _)| (digest, len)).collect();
+    assert_eq!((part, disk.scan_part(!first)), (found, Vec::new()));
 }

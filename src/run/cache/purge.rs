@@ -120,8 +120,8 @@ async fn through_server(config: &Config, selection: &Selection, files: u64) -> R
 /// Without a server: the directory is this process's own for as long as it takes.
 async fn alone(config: &Config, selection: Selection) -> Result<Purged, RunError> {
     let (clock, metrics) = (Clock::system(), Metrics::new());
-    let (disk, store, private) = open_data(config, None).await?;
-    let index = open_index(&uncapped(config), disk, store, private, &clock, &metrics).await?;
+    let ground = open_data(config, None).await?;
+    let index = open_index(&uncapped(config), ground, &clock, &metrics).await?;
     let mut all = Purged::default();
     let purged = loop {
         match index.purge(selection.clone()).await {

@@ -33,7 +33,7 @@ fn names(disk: &Disk, directory: &str) -> Vec<String> {
 
 fn scanned(disk: &Disk) -> (Vec<Sha256>, Vec<Sha256>) {
     let (mut cached, mut private) = (Vec::new(), Vec::new());
-    disk.scan(|digest, _, _| {
+    disk.look().scan(Shelf::Cache, |digest, _| {
         cached.push(digest);
         true
     });

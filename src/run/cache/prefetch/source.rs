@@ -191,9 +191,9 @@ fn reachable(address: &str) -> String {
 /// A server of this process's own, for as long as it takes.
 async fn start(config: &Config) -> Result<(Server, House), RunError> {
     let (clock, metrics) = (Clock::system(), Metrics::new());
-    let (disk, store, private) = open_data(config, None).await?;
+    let ground = open_data(config, None).await?;
     let bound = Bound::bind(&Listen::Tcp(SocketAddr::new([127, 0, 0, 1].into(), 0)))?;
-    let house = open_index(&uncapped(config), disk, store, private, &clock, &metrics).await?;
+    let house = open_index(&uncapped(config), ground, &clock, &metrics).await?;
     let handler = Handler::new(HandlerParts {
         index: house.clone(),
         metrics,
