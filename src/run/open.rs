@@ -23,7 +23,7 @@ pub(super) struct Ground {
 pub(super) async fn open_data(config: &Config, lock: Option<File>) -> Result<Ground, RunError> {
     let data = &config.cache.data;
     let wanted = ClientsConfig { connect_timeout: config.upstream.connect_timeout, ..Default::default() };
-    // Reading hundreds of certificates takes about as long as all that follows.
+    // It reads hundreds of certificates, for which nothing here has to wait.
     let clients = tokio::task::spawn_blocking(move || Clients::new(wanted));
     // First: a backup's directory, or a newer one, is not even locked.
     check_format(data)?;
