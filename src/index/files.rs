@@ -153,8 +153,8 @@ impl FileFacts {
 impl House {
     /// A file whose bytes are in memory: the whole of the hot journey.
     pub(super) fn hot_file(&self, key: &FileKey) -> Option<Arc<KnownFile>> {
-        match self.memory.get(&Key::File(key.clone())) {
-            Some(Value::File(known)) if known.bytes.is_some() && known.facts.is_current() => {
+        match self.memory.get(&Key::Bytes(key.clone())) {
+            Some(Value::File(known)) if known.facts.is_current() => {
                 self.note_use(known.uses.as_deref());
                 Some(known)
             }
@@ -306,17 +306,17 @@ impl House {
         let facts = Arc::new(self.listed(mirror, key).await?);
         let uses = facts.sha256.map(|digest| self.uses_of(&digest));
         let known = Arc::new(KnownFile::new(Arc::clone(&facts), facts.sha256, None, uses));
-        self.remember(mirror, key, &known);
+        self.remember(mirror, Key::File(key.clone()), &known);
         Ok(known)
     }
 
     /// Keeps what is known of a mirror's file. What is under way while the mirror's settings change was listed under the
     /// old: it may be of a name that is reserved now. The change is shown first and clears the memory then, so that
     /// looking after the insertion misses none.
-    pub(super) fn remember(&self, mirror: &Arc<Mirror>, key: &FileKey, known: &Arc<KnownFile>) {
-        self.memory.insert(Key::File(key.clone()), Value::File(Arc::clone(known)));
+    pub(super) fn remember(&self, mirror: &Arc<Mirror>, key: Key, known: &Arc<KnownFile>) {
+        self.memory.insert(key.clone(), Value::File(Arc::clone(known)));
         if !self.mirror(&mirror.name).is_ok_and(|now| Arc::ptr_eq(&now, mirror)) {
-            self.memory.remove(&Key::File(key.clone()));
+            self.memory.remove(&key);
         }
     }
 
@@ -431,16 +431,17 @@ impl House {
         }
         let Ok(bytes) = file.read() else { return };
         let uses = known.uses.clone();
-        let loaded = KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()), uses);
+        let loaded = Arc::new(KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()), uses));
+        let key = Key::Bytes(key.clone());
         match mirror {
-            Some(mirror) => self.remember(mirror, key, &Arc::new(loaded)),
+            Some(mirror) => self.remember(mirror, key.clone(), &loaded),
             // A stage's file says itself whether it is current.
-            None => self.memory.insert(Key::File(key.clone()), Value::File(Arc::new(loaded))),
+            None => self.memory.insert(key.clone(), Value::File(loaded)),
         }
         // What was read while files were taken out may be one of them. A purge counts before it clears the memory, so
         // that looking after the insertion misses none.
         if self.purges.load(Ordering::Acquire) != purges {
-            self.memory.remove(&Key::File(key.clone()));
+            self.memory.remove(&key);
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::House;
 use super::files::{FileFacts, KnownFile};
-use super::keys::{FileKey, FlightKey};
+use super::keys::{FileKey, FlightKey, Key};
 use super::mirror::Mirror;
 use super::writer::{Landed, Writer};
 use crate::cache::{Failure, Leader, Shelf, Spool, SpoolError};
@@ -274,7 +274,9 @@ impl House {
             uses.served(file.len);
         }
         let known = Arc::new(KnownFile::new(Arc::clone(facts), Some(digest), None, Some(uses)));
-        self.remember(mirror, key, &known);
+        // Without a digest upstream may have sent other bytes than last time.
+        self.memory.remove(&Key::Bytes(key.clone()));
+        self.remember(mirror, Key::File(key.clone()), &known);
         leader.finish(None);
         self.consider_memory(Some(mirror), key, &known, digest, file.len);
         let _place = self.booking.acquire().await;

@@ -52,6 +52,36 @@ impl Demo {
 }
 
 #[tokio::test]
+async fn a_prefetch_that_is_repeated_drives_nothing_hot_out_of_memory() {
+    const FILES: usize = 30;
+    let house = House::with(Options { memory_bytes: 4 << 20, ..Options::default() }).await;
+    let hot = Demo::in_house(house, 200_000).await;
+    hot.until_memory().await;
+    let mut paths = Vec::new();
+    for number in 0..FILES {
+        let (version, seed) = (format!("2.{number}"), number as u64);
+        let filename = wheel_filename("many", &version);
+        hot.house.upstream.project("many").wheel(&filename, wheel("many", &version, 200_000, seed));
+        paths.push(filename);
+    }
+    for path in &mut paths {
+        *path = hot.house.file_path("many", path).await;
+    }
+    // Six megabytes in turn, beside a memory of four: cold, and then at the times at which a file is let in.
+    for turn in 0..4 {
+        for _ in 0..5 {
+            assert_eq!(hot.house.get(&hot.path).await.tier(), "memory", "after {turn} turns");
+        }
+        for path in &paths {
+            assert_eq!(hot.house.get(path).await.status, 200);
+            // One file is read into memory at a time.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    hot.house.end().await;
+}
+
+#[tokio::test]
 async fn cold_from_upstream_then_from_memory() {
     for size in [SMALL, LARGE] {
         let demo = Demo::of(size).await;
