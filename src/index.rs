@@ -336,7 +336,8 @@ impl Index {
             + house.renders.running()
             + house.metadata_calls.running()
             + house.names.under_way()
-            // Who stops leaves what is not learned yet to the next run.
+            // Who stops leaves to the next run what is not compared or learned yet.
+            + usize::from(!house.stopping() && !house.books_are_compared())
             + usize::from(!house.stopping() && house.news.is_waited_for())
     }
 

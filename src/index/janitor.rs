@@ -8,7 +8,7 @@ use crate::names::Sha256;
 use crate::store::{BlobName, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The books of the files on the disk, as far as they are in memory: nothing of this is written on a request's path.
@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Books {
     pub uses: UseBook,
     bytes: AtomicU64,
+    /// Whether they were compared with the disk in this run.
+    compared: AtomicBool,
     /// What the database has heard of the metrics of this run; held while it is told more.
     told: tokio::sync::Mutex<Told>,
     /// When the last warning about the disk was written (clock ticks).
@@ -88,6 +90,7 @@ impl House {
             }
             house.adopt().await;
             house.end_undo_windows().await;
+            house.books.compared.store(true, Ordering::Relaxed);
         }
         loop {
             let Some(wake) = weak.upgrade().map(|house| Arc::clone(&house.tidy)) else { return };
@@ -119,6 +122,11 @@ impl House {
         if before + size > self.disk_bytes_max {
             self.tidy.notify_one();
         }
+    }
+
+    /// Whether the books were compared with the disk since the start.
+    pub(super) fn books_are_compared(&self) -> bool {
+        self.books.compared.load(Ordering::Relaxed)
     }
 
     /// Bytes of the files in the books.
