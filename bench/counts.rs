@@ -88,13 +88,11 @@ fn hot(times: usize, wheel: bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    // Apart from the house's own, which does something every second: how often would depend on how fast this is.
-    let asking = Builder::new_current_thread().enable_all().build().unwrap();
     let ask = |times: usize| {
         let mut wire = Wire::new(format!("GET {path} HTTP/1.1\r\n{lines}{UV}"), times);
         let handler = Arc::clone(&handler);
         // A task of its own, as each connection is.
-        let wire = asking.block_on(asking.spawn(async move {
+        let wire = runtime.block_on(runtime.spawn(async move {
             serve_stream(&mut wire, &handler, PEER.parse().unwrap(), PORT).await;
             wire
         }));
