@@ -332,17 +332,6 @@ impl Disk {
         }
     }
 
-    /// Every whole file of the cache whose digest begins with `first`, its size, and when it was written (Unix seconds).
-    /// Foreign names are passed over.
-    pub fn scan_part(&self, first: u8) -> Vec<(Sha256, u64, u64)> {
-        let mut found = Vec::new();
-        scan_directory(&self.root.join(format!("files/{first:02x}")), &mut |digest, len, written| {
-            found.push((digest, len, written));
-            true
-        });
-        found
-    }
-
     /// The shelves, for who only reads them through.
     pub fn look(&self) -> Look {
         Look::at(&self.root)

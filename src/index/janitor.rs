@@ -64,7 +64,7 @@ struct Compared {
 fn compared(disk: &Disk, first: u8, known: Vec<(Sha256, bool)>) -> Compared {
     let mut missing: HashMap<_, _> = known.into_iter().collect();
     let (mut strangers, mut came) = (Vec::new(), Vec::new());
-    for (digest, size, written) in disk.scan_part(first) {
+    for (digest, size, written) in disk.look().scan_part(Shelf::Cache, first) {
         let dated = missing.remove(&digest);
         if dated.is_none() {
             strangers.push((digest, size));

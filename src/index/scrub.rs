@@ -141,8 +141,8 @@ async fn pass(weak: &Weak<House>, period: Option<Duration>) -> Result<ScrubRow, 
         for part in first..=u8::MAX {
             let listed = look.clone();
             let mut files = blocking(move || listed.scan_part(shelf, part)).await?;
-            files.retain(|(digest, _)| row.after.is_none_or(|after| *digest > after));
-            for (digest, size) in files {
+            files.retain(|(digest, ..)| row.after.is_none_or(|after| *digest > after));
+            for (digest, size, _) in files {
                 let house = present(weak)?;
                 let read;
                 (read, pace) = read_one(&house, &look, shelf, digest, pace).await?;

@@ -58,11 +58,11 @@ impl Look {
         scan(&self.shelf(shelf), |digest, len, _| each(digest, len));
     }
 
-    /// Every file with a digest's name that begins with `first`, and its size, in order.
-    pub fn scan_part(&self, shelf: Shelf, first: u8) -> Vec<(Sha256, u64)> {
+    /// Every file with a digest's name that begins with `first`, its size, and when it was written (Unix seconds), in order.
+    pub fn scan_part(&self, shelf: Shelf, first: u8) -> Vec<(Sha256, u64, u64)> {
         let mut found = Vec::new();
-        super::scan_directory(&self.shelf(shelf).join(format!("{first:02x}")), &mut |digest, len, _| {
-            found.push((digest, len));
+        super::scan_directory(&self.shelf(shelf).join(format!("{first:02x}")), &mut |digest, len, written| {
+            found.push((digest, len, written));
             true
         });
         found.sort();

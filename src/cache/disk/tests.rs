@@ -76,6 +76,7 @@ fn the_scan_finds_what_is_there_and_passes_foreign_names() {
         true
     });
     assert_eq!(found, [(digest, 5)]);
-    let part: Vec<_> = disk.scan_part(first).into_iter().map(|(digest, len, _)| (digest, len)).collect();
-    assert_eq!((part, disk.scan_part(!first)), (found, Vec::new()));
+    let part: Vec<_> =
+        disk.look().scan_part(Shelf::Cache, first).into_iter().map(|(digest, len, _)| (digest, len)).collect();
+    assert_eq!((part, disk.look().scan_part(Shelf::Cache, !first)), (found, Vec::new()));
 }
