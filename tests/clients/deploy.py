@@ -1,6 +1,6 @@
 """The Ansible role, by real Ansible, on this machine as one user's service.
 
-In: the tools, the binary, the repository. Out: passed checks: a first run, a second that changes nothing, a changed
+In: the tools, the build under test. Out: passed checks: a first run, a second that changes nothing, a changed
 setting, another program, a setting that is refused; the password is in no argument, no output and no file. Where no
 systemd runs for this user, `systemctl.py` stands in, so that the server that is asked really runs.
 """
@@ -17,7 +17,7 @@ from caddy import free_port
 from devpi_server import api
 from fixture import Upstream
 from processes import clean_env, digest, get, must, note, passed, require, run, temp_dir
-from wheel import build_wheel, version_of
+from wheel import version_of
 
 ANSIBLE = ["ansible-core==2.19.14"]
 ANSIBLE_LINT = ["ansible-lint==26.10.1"]
@@ -27,14 +27,14 @@ PASSWORD = "correct-horse-battery-staple-9431"
 HERE = Path(__file__).resolve().parent
 
 
-def deploy(tools, binary, repository):
-    place = repository / "deploy/ansible"
+def deploy(tools, build):
+    place = build.repository / "deploy/ansible"
     sound(tools, place)
     if sys.platform != "linux":
         note("the stand-in for a service manager needs Linux: the role was checked, not run")
         return
     upstream = Upstream()
-    site = Site(tools, binary, repository, upstream)
+    site = Site(tools, build, upstream)
     try:
         foreseen(site)
         first(site)
@@ -65,15 +65,15 @@ def sound(tools, place):
 class Site:
     """One user's home, and what is to be there."""
 
-    def __init__(self, tools, binary, repository, upstream):
-        self.tools, self.binary, self.version = tools, binary, version_of(repository)
+    def __init__(self, tools, build, upstream):
+        self.tools, self.binary, self.version = tools, build.binary, version_of(build.repository)
         self.place = Path(temp_dir("site"))
         self.home = self.place / "home"
         self.playbook = tools.program("ansible-playbook", ANSIBLE)
         self.env = clean_env(
             self.home, RECORDED=str(self.place / "recorded"), XDG_RUNTIME_DIR=str(self.place / "run"),
             ANSIBLE_HOME=str(self.place / "ansible"), ANSIBLE_CALLBACK_PLUGINS=str(HERE / "ansible_callback"),
-            ANSIBLE_CALLBACKS_ENABLED="recorded", ANSIBLE_ROLES_PATH=str(repository / "deploy/ansible/roles"),
+            ANSIBLE_CALLBACKS_ENABLED="recorded", ANSIBLE_ROLES_PATH=str(build.repository / "deploy/ansible/roles"),
             ANSIBLE_LOCALHOST_WARNING="False", ANSIBLE_NOCOLOR="1", THE_PASSWORD=PASSWORD)
         for name in ("run", "bin"):
             (self.place / name).mkdir()
@@ -85,7 +85,7 @@ class Site:
         self.env["PATH"] = "{}:{}".format(self.place / "bin", self.env["PATH"])
         self.data, self.config = self.home / "data/sidewheel", self.home / "config/sidewheel/sidewheel.toml"
         self.program = self.home / "opt/bin/sidewheel"
-        self.wheel = build_wheel(tools, binary, repository)
+        self.wheel = build.wheel(tools)
         self.port = free_port()
         self.base = "http://127.0.0.1:{}".format(self.port)
         self.vars = {

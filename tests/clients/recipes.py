@@ -1,6 +1,6 @@
 """What builds and ships: the container's recipe, the archive of a release, the workflows.
 
-In: the tools, the binary, the repository. Out: passed checks. No image is built and no workflow runs: base images and
+In: the tools, the build under test. Out: passed checks. No image is built and no workflow runs: base images and
 runners cannot be had here. Instead each is read by a parser, what a build would see is compiled, and the container's
 command, health check and stop run as its user in a root directory that holds what its base image promises.
 """
@@ -19,7 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from processes import STOP_SECONDS_MAX, clean_env, digest, end, must, note, passed, require, run, start, temp_dir
-from wheel import COMPILE_SECONDS_MAX, build_wheel, cargo_env, version_of
+from wheel import COMPILE_SECONDS_MAX, version_of
 
 DOCKERFILE_PARSE = ["dockerfile-parse==2.0.1"]
 YAMLLINT = ["yamllint==1.38.0"]
@@ -31,12 +31,13 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 READY_SECONDS_MAX = 20
 
 
-def recipes(tools, binary, repository):
+def recipes(tools, build):
+    repository = build.repository
     workflows(tools, repository)
     steps = container_reads(tools, repository)
-    container_builds(tools, binary, repository, steps)
-    container_runs(binary, steps)
-    archive(tools, binary, repository)
+    container_builds(tools, build, steps)
+    container_runs(build.binary, steps)
+    archive(tools, build)
 
 
 def workflows(tools, repository):
@@ -111,8 +112,9 @@ def visible(repository):
     return seen
 
 
-def container_builds(tools, binary, repository, steps):
+def container_builds(tools, build, steps):
     """The first stage's COPY steps in a clean directory, and its compilation, checked only."""
+    repository = build.repository
     seen = visible(repository)
     strange = [name for name in seen if not re.match(r"(src|bench|tests/it)/|Cargo\.|LICENSE", name)]
     require(not strange and "src/main.rs" in seen, "a build would see {}".format(strange or seen))
@@ -140,7 +142,7 @@ def container_builds(tools, binary, repository, steps):
                 shutil.copyfile(repository / name, file)
     builds = [value for instruction, value in steps if instruction == "RUN" and "cargo build" in value]
     require(len(builds) == 1 and "--release --locked --bin sidewheel" in builds[0], "it is built by {}".format(builds))
-    must(["cargo", "check", "--locked", "--quiet", "--bin", "sidewheel"], cargo_env(binary), cwd=place / "src",
+    must(["cargo", "check", "--locked", "--quiet", "--bin", "sidewheel"], build.cargo_env(), cwd=place / "src",
          seconds=COMPILE_SECONDS_MAX)
     shutil.rmtree(place)
     passed("what the container's build sees is the sources alone, and enough to compile")
@@ -210,8 +212,8 @@ def container_runs(binary, steps):
     passed("the container's command serves as its user in a root without a shell, is healthy, stops by its signal")
 
 
-def archive(tools, binary, repository):
-    wheel = build_wheel(tools, binary, repository)
+def archive(tools, build):
+    repository, wheel = build.repository, build.wheel(tools)
     script = repository / "deploy/release/archive.py"
     made = []
     for _ in range(2):
@@ -222,7 +224,7 @@ def archive(tools, binary, repository):
     require(name.startswith("sidewheel-{}-".format(version_of(repository))), "the archive is called " + made[0].name)
     place = Path(temp_dir("unpacked"))
     must(["tar", "xzf", made[0], "-C", place], dict(os.environ))
-    require(digest((place / name / "sidewheel").read_bytes()) == digest(binary.read_bytes()), "it holds another binary")
+    require(digest((place / name / "sidewheel").read_bytes()) == digest(build.binary.read_bytes()), "it holds another binary")
     must([place / name / "sidewheel", "check", "--config", place / name / "sidewheel.example.toml"],
          clean_env(temp_dir("home")))
     with tarfile.open(made[0]) as tar:

@@ -7,6 +7,7 @@ Needs Linux or macOS with curl, caddy and a way to the public index; on Linux al
 
 import argparse
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -36,7 +37,7 @@ import service
 import upload_kills
 import wheel
 from abreast import abreast
-from processes import Broken, Tally, end_all, require
+from processes import Broken, Tally, end_all, require, temp_dir
 from tools import Tools
 
 HERE = Path(__file__).resolve().parent
@@ -48,7 +49,8 @@ JOBS_MAX = 4
 LONG = ("devpi", "deploy", "pages", "recipes")
 
 
-def parts(tools, binary):
+def parts(tools, build):
+    binary = build.binary
     return {
         "journeys": lambda: journeys.journeys(tools, binary, core_metadata=True),
         "details": lambda: details.details(tools, binary),
@@ -65,16 +67,25 @@ def parts(tools, binary):
         "upgrade": lambda: upgrade.upgrade(binary),
         "disks": lambda: disks.disks(binary),
         "import": lambda: takeover.takeover(tools, binary),
-        "deploy": lambda: deploy.deploy(tools, binary, REPOSITORY),
+        "deploy": lambda: deploy.deploy(tools, build),
         "monitoring": lambda: monitoring.monitoring(tools, binary, REPOSITORY),
-        "recipes": lambda: recipes.recipes(tools, binary, REPOSITORY),
+        "recipes": lambda: recipes.recipes(tools, build),
         "pages": lambda: pages.pages(tools, binary),
         "export": lambda: export.export(tools, binary),
         "service": lambda: service.service(tools, binary),
-        "wheel": lambda: wheel.wheel(tools, binary, REPOSITORY),
+        "wheel": lambda: wheel.wheel(tools, build),
         "live": lambda: live.live(tools, binary),
         "plain": lambda: journeys.journeys(tools, binary, core_metadata=False),
     }
+
+
+def build_of(options):
+    """All parts run one copy of the binary: builds of the repository go on beside them."""
+    made = Path(options.binary).resolve()
+    if not options.copy:
+        require(os.access(made, os.X_OK), "{} is no program; build it with `cargo build`".format(made))
+        options.copy = shutil.copy(made, temp_dir("binary"))
+    return wheel.Build(options.copy, made, REPOSITORY)
 
 
 def main():
@@ -85,21 +96,21 @@ def main():
     parser.add_argument("--only", action="append", help="run only this part; may be repeated")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, JOBS_MAX),
                         help="how many parts run at a time (default: one for each processor, up to {})".format(JOBS_MAX))
+    parser.add_argument("--copy", help=argparse.SUPPRESS)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     try:
-        binary = Path(options.binary).resolve()
-        require(os.access(binary, os.X_OK), "{} is no program; build it with `cargo build`".format(binary))
+        build = build_of(options)
         if options.screenshots:
-            pages.screenshots(Tools(options.cache), binary, options.screenshots)
+            pages.screenshots(Tools(options.cache), build.binary, options.screenshots)
             return 0
-        all_parts = parts(Tools(options.cache), binary)
+        all_parts = parts(Tools(options.cache), build)
         unknown = set(options.only or ()) - set(all_parts)
         require(not unknown, "no such part: {}; there are {}".format(", ".join(unknown), ", ".join(all_parts)))
         names = [name for name in all_parts if not options.only or name in options.only]
         if options.jobs > 1 and len(names) > 1:
-            again = [sys.executable, __file__, binary, "--cache", options.cache, "--only"]
+            again = [sys.executable, __file__, build.made, "--copy", build.binary, "--cache", options.cache, "--only"]
             Tally.passed = abreast(again, sorted(names, key=lambda name: name not in LONG), options.jobs)
         else:
             for name in names:

@@ -1,10 +1,11 @@
 """The package as pip and uv get it: a wheel that holds the binary, and an archive of the sources.
 
-In: the repository. Out: both built by maturin, installed in fresh environments, started, looked through.
+In: the build under test. Out: both built by maturin, installed in fresh environments, started, looked through.
 It may not know what the server serves.
 """
 
 import email
+import fcntl
 import os
 import re
 import shutil
@@ -23,34 +24,46 @@ INSTALL_SECONDS_MAX = 120
 COMPILE_SECONDS_MAX = 600
 
 
-def wheel(tools, binary, repository):
-    built = build_wheel(tools, binary, repository)
-    looked_through(tools, built, binary, repository)
+class Build:
+    """The binary under test where no build moves it, and the place in a target directory where cargo made it.
+
+    maturin takes a binary away from where cargo put it, and puts it back: who starts it meanwhile finds none.
+    """
+
+    def __init__(self, binary, made, repository):
+        self.binary, self.made, self.repository = Path(binary), Path(made), Path(repository)
+
+    def cargo_env(self):
+        """The same target directory, so that nothing is compiled twice."""
+        return dict(os.environ, CARGO_TARGET_DIR=str(self.made.parent.parent))
+
+    def wheel(self, tools):
+        """The wheel of this binary: made once, beside it; who wants it meanwhile waits."""
+        out = self.binary.parent / "wheel"
+        out.mkdir(exist_ok=True)
+        with open(self.binary.parent / "wheel.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not any(out.iterdir()):
+                profile = {"debug": "dev"}.get(self.made.parent.name, self.made.parent.name)
+                must([tools.program("maturin", MATURIN), "build", "--profile", profile, "--out", out], self.cargo_env(),
+                     cwd=self.repository, seconds=COMPILE_SECONDS_MAX)
+        wheels = list(out.iterdir())
+        require(len(wheels) == 1 and wheels[0].suffix == ".whl", "maturin made {}".format(wheels))
+        return wheels[0]
+
+
+def wheel(tools, build):
+    built = build.wheel(tools)
+    looked_through(tools, built, build.binary, build.repository)
     by_pip(tools, built)
     by_uv(tools, built)
-    sources(tools, binary, repository)
+    sources(tools, build)
 
 
 def version_of(repository):
     found = re.search(r'^version = "([^"]+)"$', (repository / "Cargo.toml").read_text(), re.MULTILINE)
     require(found, "Cargo.toml names no version")
     return found.group(1)
-
-
-def cargo_env(binary):
-    """The build shares the target directory of the binary under test, so that nothing is compiled twice."""
-    return dict(os.environ, CARGO_TARGET_DIR=str(binary.parent.parent))
-
-
-def build_wheel(tools, binary, repository):
-    """One wheel, of the build that is under test."""
-    out = Path(temp_dir("wheel"))
-    profile = {"debug": "dev"}.get(binary.parent.name, binary.parent.name)
-    must([tools.program("maturin", MATURIN), "build", "--profile", profile, "--out", out], cargo_env(binary),
-         cwd=repository, seconds=COMPILE_SECONDS_MAX)
-    wheels = list(out.iterdir())
-    require(len(wheels) == 1 and wheels[0].suffix == ".whl", "maturin made {}".format(wheels))
-    return wheels[0]
 
 
 def looked_through(tools, built, binary, repository):
@@ -111,9 +124,10 @@ def serves(server):
     server.stop()
 
 
-def sources(tools, binary, repository):
+def sources(tools, build):
+    repository = build.repository
     out = Path(temp_dir("sdist"))
-    must([tools.program("maturin", MATURIN), "sdist", "--out", out], cargo_env(binary), cwd=repository)
+    must([tools.program("maturin", MATURIN), "sdist", "--out", out], build.cargo_env(), cwd=repository)
     [archive] = out.iterdir()
     root = "sidewheel-" + version_of(repository)
     require(archive.name == root + ".tar.gz", "the archive is called " + archive.name)
@@ -138,7 +152,7 @@ def sources(tools, binary, repository):
     else:
         note("no git here: whether the archive holds only the repository's own files was not checked")
     # That what is in it is enough to build from; the dependencies are there, our own crate is compiled anew.
-    must(["cargo", "check", "--locked", "--quiet", "--bin", "sidewheel"], cargo_env(binary), cwd=place / root,
+    must(["cargo", "check", "--locked", "--quiet", "--bin", "sidewheel"], build.cargo_env(), cwd=place / root,
          seconds=COMPILE_SECONDS_MAX)
     shutil.rmtree(place)
     passed("the archive of the sources holds what a build needs, and nothing that was built")
