@@ -14,7 +14,7 @@ mod spool;
 pub use calls::Calls;
 pub use disk::{
     Disk, DiskError, DiskFile, ForeignFile, LockError, Look, ReadThrough, Seen, Shelf, Space, TakenIn, TempFile,
-    has_cached, read_through,
+    has_cached, held_open_max, read_through,
 };
 pub use flight::{Failure, Flight, FlightState, Flights, Follower, Joined, Leader, Progress, Standing, hold_back};
 pub use memory::{Memory, Weigh};

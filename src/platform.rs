@@ -4,6 +4,9 @@
 //! Must not know: what it is done for.
 
 pub mod machine;
+mod program;
+
+pub use program::Program;
 
 use std::fs::File;
 use std::io;
@@ -22,6 +25,11 @@ pub fn forget_pages(file: &File, at: u64, _len: u64) {
     if at == 0 {
         let _ = rustix::fs::fcntl_nocache(file, true);
     }
+}
+
+/// How many files this process may have open at a time; none: no limit.
+pub fn descriptors_max() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }
 
 /// Lets the system send `count` bytes of a file from `at` to a socket, by itself and without a copy of ours (sendfile); how

@@ -1,5 +1,6 @@
 mod foreign;
 mod look;
+mod opened;
 mod private;
 mod read;
 mod temp;
@@ -7,10 +8,13 @@ mod verified;
 
 pub use foreign::{ForeignFile, TakenIn};
 pub use look::{Look, Seen};
+pub use opened::held_open_max;
 pub use read::{ReadThrough, read_through};
 pub use temp::TempFile;
 
 use crate::names::Sha256;
+use crate::platform;
+use opened::Opened;
 use parking_lot::Mutex;
 use private::Settled;
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -39,6 +43,7 @@ pub struct Disk {
     root: PathBuf,
     next_temp: AtomicU64,
     verified: Verified,
+    opened: Opened,
     /// Held while the private shelf changes.
     settled: Mutex<Settled>,
     /// None once another process has it.
@@ -168,6 +173,7 @@ impl Disk {
             // Apart from those of a process that is still finishing beside us.
             next_temp: AtomicU64::new(u64::from(std::process::id()) << 32),
             verified: Verified::default(),
+            opened: Opened::new(usize::try_from(held_open_max(platform::descriptors_max())).unwrap_or(0)),
             settled: Mutex::default(),
             lock: Mutex::new(Some(lock)),
         })
@@ -206,6 +212,10 @@ impl Disk {
 
     /// The whole file on one shelf.
     pub fn get_on(&self, shelf: Shelf, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
+        if let Some(file) = self.held(shelf, digest) {
+            return Ok(Some(file));
+        }
+        let before = self.opened.before();
         let file = match open_file(&self.path(shelf, digest)) {
             Ok(fd) => File::from(fd),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
@@ -220,8 +230,21 @@ impl Disk {
             self.take_odd_away(shelf, digest);
             return Ok(None);
         }
-        let verified = self.verified.has(digest, &facts);
-        Ok(Some(DiskFile { len: facts.len(), file: Arc::new(file), verified, shelf }))
+        let (file, verified) = (Arc::new(file), self.verified.has(digest, &facts));
+        if verified {
+            self.opened.put(before, shelf, digest, &file);
+        }
+        Ok(Some(DiskFile { len: facts.len(), file, verified, shelf }))
+    }
+
+    /// A file that stayed open: as long as it has a name and is what was verified.
+    fn held(&self, shelf: Shelf, digest: &Sha256) -> Option<DiskFile> {
+        let file = self.opened.get(shelf, digest)?;
+        let facts = file.metadata().ok().filter(|facts| facts.nlink() > 0 && self.verified.has(digest, facts));
+        if facts.is_none() {
+            self.opened.forget(shelf, digest);
+        }
+        facts.map(|facts| DiskFile { len: facts.len(), file, verified: true, shelf })
     }
 
     /// Whether a file on a shelf has this digest's name.
@@ -304,7 +327,9 @@ impl Disk {
     /// Removes a file of the cache; one that is not there is removed already. Who has it open reads on.
     pub fn remove(&self, digest: &Sha256) -> Result<(), DiskError> {
         self.verified.forget(digest);
-        remove_file(&self.path(Shelf::Cache, digest))
+        let removed = remove_file(&self.path(Shelf::Cache, digest));
+        self.opened.forget(Shelf::Cache, digest);
+        removed
     }
 
     /// Takes a damaged file out of its place, kept for a look: the cache's, if it has one, or the private one. Tells whose
@@ -353,6 +378,7 @@ impl Disk {
         if fs::rename(&path, quarantine.join(digest.to_hex())).is_err() {
             let _ = fs::remove_file(&path);
         }
+        self.opened.forget(Shelf::Cache, digest);
         let kept = fs::read_dir(&quarantine).into_iter().flatten().flatten();
         let mut kept: Vec<_> = kept.filter(|entry| !private::is_kept(&entry.file_name())).collect();
         kept.sort_by_key(|entry| entry.metadata().and_then(|facts| facts.modified()).ok());

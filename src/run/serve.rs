@@ -4,6 +4,7 @@ use super::open::{open_data, open_index, public_url, site};
 use super::sockets::listeners;
 use super::successor::Successor;
 use super::{RunError, first, runtime, say};
+use crate::cache::held_open_max;
 use crate::cli::Begin;
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_INDEX, Listen};
@@ -11,6 +12,7 @@ use crate::http::Hosts;
 use crate::index::Index;
 use crate::metrics::Metrics;
 use crate::names::IndexName;
+use crate::platform::Program;
 use crate::server::{Event, Handler, HandlerParts, Server, Standing, Takeover, Timeouts};
 use crate::store::{FORMAT, check_format};
 use std::collections::BTreeMap;
@@ -27,7 +29,13 @@ const LEAVE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Most connections at the same time; each costs a few KiB while it is idle.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// File descriptors that are kept for files, the database and upstream.
+/// By then a start has done what it does beside its first answers.
+const STARTED: Duration = Duration::from_millis(500);
+
+/// How often the program's unused code leaves memory; what is in use is back within a millisecond.
+const LET_GO_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// File descriptors that are kept for transfers, the database and upstream, beside the files that stay open.
 const DESCRIPTORS_RESERVED: u64 = 256;
 
 /// OPEN_MAX of macOS: it offers no hard limit and refuses to be taken at its word (setrlimit(2), compatibility).
@@ -58,6 +66,7 @@ async fn serve_until_told(config: &Config, log: &Log, begin: Begin) -> Result<()
     let status = format!("serving, version {}", env!("CARGO_PKG_VERSION"));
     tell(News::Serving(status.clone())).await;
     tokio::spawn(beat(server.pulse()));
+    tokio::spawn(let_go_of_the_start());
     loop {
         tokio::select! {
             () = ends.asked() => break,
@@ -87,6 +96,16 @@ async fn serve_until_told(config: &Config, log: &Log, begin: Begin) -> Result<()
     };
     tracing::info!(finished, "stopped");
     Ok(())
+}
+
+/// Memory holds the code that is in use, not what a start needed, or a page once in five minutes.
+async fn let_go_of_the_start() {
+    tokio::time::sleep(STARTED).await;
+    let Ok(program) = tokio::task::spawn_blocking(Program::of_this_process).await else { return };
+    loop {
+        program.let_go();
+        tokio::time::sleep(LET_GO_EVERY).await;
+    }
 }
 
 /// Another process serves: what runs here comes to its end, sooner when somebody asks for it.
@@ -228,7 +247,8 @@ fn raise_descriptors() -> usize {
     let raised = highest_taken(limit.current, limit.maximum, |current| {
         setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok()
     });
-    let spare = raised.unwrap_or(u64::MAX).saturating_sub(DESCRIPTORS_RESERVED) / 2;
+    let kept = DESCRIPTORS_RESERVED + held_open_max(raised);
+    let spare = raised.unwrap_or(u64::MAX).saturating_sub(kept) / 2;
     usize::try_from(spare).unwrap_or(CONNECTIONS_MAX).clamp(16, CONNECTIONS_MAX)
 }
 

@@ -60,7 +60,9 @@ impl Disk {
     pub fn remove_private(&self, digest: &Sha256) -> Result<(), DiskError> {
         let _settled = self.settled.lock();
         self.verified.forget(digest);
-        super::remove_file(&self.path(Shelf::Private, digest))
+        let removed = super::remove_file(&self.path(Shelf::Private, digest));
+        self.opened.forget(Shelf::Private, digest);
+        removed
     }
 
     /// Moves what is under a private file's name to the quarantine: `damaged`, or what is no file. Says whether it did;
@@ -86,6 +88,7 @@ impl Disk {
         if !moved {
             tracing::error!(%digest, "a damaged private file cannot be set aside; it stays where it is");
         }
+        self.opened.forget(Shelf::Private, digest);
         moved
     }
 

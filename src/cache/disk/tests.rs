@@ -80,3 +80,31 @@ fn the_scan_finds_what_is_there_and_passes_foreign_names() {
         disk.look().scan_part(Shelf::Cache, first).into_iter().map(|(digest, len, _)| (digest, len)).collect();
     assert_eq!((part, disk.look().scan_part(Shelf::Cache, !first)), (found, Vec::new()));
 }
+
+#[test]
+fn what_stays_open_is_what_its_name_says() {
+    let root = tempfile::tempdir().unwrap();
+    let disk = Disk::open(root.path()).unwrap();
+    let digest = put(&disk, b"hello");
+    let path = disk.path(Shelf::Cache, &digest);
+    let get = || disk.get(&digest).unwrap();
+    let first = get().unwrap();
+    assert!(Arc::ptr_eq(&first.file, &get().unwrap().file), "it was opened twice");
+    // Others, by rename and in place: what came instead is not known to be right.
+    fs::write(root.path().join("tmp/other"), b"hellO").unwrap();
+    fs::rename(root.path().join("tmp/other"), &path).unwrap();
+    assert!(!get().unwrap().verified, "another file under its name counts as verified");
+    put(&disk, b"hello");
+    assert!(get().unwrap().verified && get().unwrap().verified);
+    fs::write(&path, b"hell").unwrap();
+    assert!(get().is_some_and(|file| !file.verified && file.len == 4), "it was cut");
+    // Removed by somebody else, and by us: then nobody holds its bytes.
+    put(&disk, b"hello");
+    get().unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(get().is_none(), "it was removed under us");
+    put(&disk, b"hello");
+    let last = get().unwrap().file;
+    disk.remove(&digest).unwrap();
+    assert!(get().is_none() && Arc::strong_count(&last) == 1, "the disk would get its space back with the process");
+}
