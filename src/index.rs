@@ -164,8 +164,6 @@ struct House {
     reading: Arc<Semaphore>,
     /// Places for files that have arrived and are not in the books yet.
     booking: Semaphore,
-    /// Room for what has arrived of files and is not written yet, in bytes.
-    unwritten: Arc<Semaphore>,
     /// Room for what is shown before it is in the database, in KiB.
     unsaved: Arc<Semaphore>,
     /// By the generation too: who comes after a change does not join a rendering from before it.
@@ -251,7 +249,6 @@ impl Index {
             refreshes: Calls::new(),
             reading: Arc::new(Semaphore::new(refresh::READING_MAX)),
             booking: Semaphore::new(fill::BOOKING_MAX),
-            unwritten: Arc::new(Semaphore::new(writer::ALL_WAITING_BYTES_MAX)),
             unsaved: Arc::new(Semaphore::new(refresh::UNSAVED_KIB_MAX)),
             renders: Calls::new(),
             lists: Calls::new(),

@@ -3,6 +3,7 @@
 //! Enters: open files and numbers. Leaves: the same on all systems, as far as they have it.
 //! Must not know: what it is done for.
 
+pub mod allocator;
 pub mod machine;
 mod program;
 

@@ -33,6 +33,7 @@ use crate::import::ImportError;
 use crate::index::IndexError;
 use crate::names::IndexNameError;
 use crate::platform::ActivationError;
+use crate::platform::allocator::collect_now_and_then;
 use crate::server::control::ControlError;
 use crate::server::{ListenError, TakeoverError};
 use crate::service::ServiceError;
@@ -262,7 +263,7 @@ fn check(config: &Config) -> Result<(), RunError> {
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(collect_now_and_then).build()
 }
 
 /// A word by the way, to the person and not to the program that reads the output.

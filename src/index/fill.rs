@@ -179,7 +179,7 @@ impl House {
             (size, told) => size.or(told),
         };
         leader.begin(len, spool.file());
-        let mut writer = Writer::start(spool, Arc::clone(leader), &self.unwritten);
+        let mut writer = Writer::start(spool, Arc::clone(leader));
         let etag = fetched.etag.clone();
         // Without a length, what the whole cache may hold is the end of our patience.
         let bytes_max = len.unwrap_or(self.disk_bytes_max);

@@ -8,7 +8,7 @@ use plist::{Dictionary, Value};
 /// never gives up: wrong settings cost one try and one line of log in this time.
 const THROTTLE_SECONDS: u32 = 30;
 
-/// Open files: what 4096 connections need, and all that macOS gives to who does not ask for more (OPEN_MAX).
+/// Open files: what 3,700 connections need, and all that macOS gives to who does not ask for more (OPEN_MAX).
 const FILES_MAX: u32 = 10_240;
 
 /// 077

@@ -25,13 +25,13 @@ struct Held {
 /// Taken before a file is opened; what is forgotten from then on is not put here.
 pub(super) struct Before(u64);
 
-const SET_FILES: usize = 4;
+const SET_FILES: usize = 8;
 
 /// Files that are held, at most: what a site asks for in a day, and a few hundred bytes of the kernel's for each.
 const FILES_MAX: u64 = 4096;
 
 /// Of the files that the process may have open: connections and transfers need the others.
-const PART: u64 = 8;
+const PART: u64 = 4;
 
 /// How many files are held by a process that may have so many open (none: no limit).
 pub fn held_open_max(descriptors: Option<u64>) -> u64 {
@@ -113,12 +113,12 @@ mod tests {
     #[test]
     fn the_one_that_was_asked_for_longest_ago_gives_way() {
         let opened = Opened::new(64);
-        let files: Vec<_> = (0..4).map(|number| put(&opened, number)).collect();
+        let files: Vec<_> = (0..8).map(|number| put(&opened, number)).collect();
         let held = |number: u8| opened.get(Shelf::Cache, &digest(number));
         assert!(Arc::ptr_eq(&held(0).unwrap(), &files[0]), "another file");
-        put(&opened, 4);
+        put(&opened, 8);
         assert!(held(1).is_none() && Arc::strong_count(&files[1]) == 1, "it is closed");
-        assert!([0, 2, 3, 4].into_iter().all(|number| held(number).is_some()));
+        assert!([0, 2, 7, 8].into_iter().all(|number| held(number).is_some()));
         assert!(opened.get(Shelf::Private, &digest(0)).is_none(), "of the other shelf");
     }
 
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn there_are_no_more_than_may_be() {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        for files_max in [0, 3, 4, 64, 100] {
+        for files_max in [0, 7, 8, 64, 100] {
             let opened = Opened::new(files_max);
             for place in 0..2048u16 {
                 let digest = Sha256::from_bytes([&place.to_be_bytes()[..], &[0; 30]].concat().try_into().unwrap());
