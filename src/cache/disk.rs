@@ -212,10 +212,6 @@ impl Disk {
 
     /// The whole file on one shelf.
     pub fn get_on(&self, shelf: Shelf, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
-        if let Some(file) = self.held(shelf, digest) {
-            return Ok(Some(file));
-        }
-        let before = self.opened.before();
         let file = match open_file(&self.path(shelf, digest)) {
             Ok(fd) => File::from(fd),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
@@ -230,11 +226,22 @@ impl Disk {
             self.take_odd_away(shelf, digest);
             return Ok(None);
         }
-        let (file, verified) = (Arc::new(file), self.verified.has(digest, &facts));
-        if verified {
-            self.opened.put(before, shelf, digest, &file);
+        let verified = self.verified.has(digest, &facts);
+        Ok(Some(DiskFile { len: facts.len(), file: Arc::new(file), verified, shelf }))
+    }
+
+    /// [`Disk::get`] for who reads at positions of his own, as one who sends it does: what is verified stays open for the
+    /// next, and others read from it meanwhile. Whoever moves the file's own position takes bytes from them.
+    pub fn get_shared(&self, digest: &Sha256) -> Result<Option<DiskFile>, DiskError> {
+        if let Some(file) = [Shelf::Cache, Shelf::Private].iter().find_map(|shelf| self.held(*shelf, digest)) {
+            return Ok(Some(file));
         }
-        Ok(Some(DiskFile { len: facts.len(), file, verified, shelf }))
+        let before = self.opened.before();
+        let found = self.get(digest)?;
+        if let Some(found) = found.as_ref().filter(|found| found.verified) {
+            self.opened.put(before, found.shelf, digest, &found.file);
+        }
+        Ok(found)
     }
 
     /// A file that stayed open: as long as it has a name and is what was verified.

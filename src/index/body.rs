@@ -141,7 +141,7 @@ impl Shared {
     /// The same bytes on the disk, or taken off it a moment ago.
     pub fn on_disk(&self) -> Option<Arc<File>> {
         let left_behind = || self.uses.as_ref().and_then(|uses| uses.left_behind());
-        let file = self.disk.get(&self.known_digest).ok().flatten().filter(|file| file.verified);
+        let file = self.disk.get_shared(&self.known_digest).ok().flatten().filter(|file| file.verified);
         file.map(|file| file.file).or_else(left_behind)
     }
 }

@@ -7,7 +7,7 @@ use super::keys::{Content, FileKey, FlightKey, Key, Place, Value};
 use super::mirror::Mirror;
 use super::pages::page_of;
 use super::uses::Uses;
-use crate::cache::{DiskFile, Failure, Flight, Joined, Shelf};
+use crate::cache::{DiskError, DiskFile, Failure, Flight, Joined, Shelf};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
 use crate::names::{DistFilename, ProjectName, Sha256};
@@ -195,7 +195,7 @@ impl House {
     ) -> Result<FileAnswer, IndexError> {
         let facts = Arc::clone(&known.facts);
         if let Some(digest) = digest
-            && let Some(disk) = self.on_disk(&digest, facts.size).await
+            && let Some(disk) = self.whole(&digest, facts.size, self.disk.get_shared(&digest)).await
             && (disk.verified || ask.head_only)
         {
             self.consider_memory(Some(mirror), &ask.file, known, digest, disk.len);
@@ -356,7 +356,17 @@ impl House {
     /// The whole file on the disk, if it is there with the size that the page states.
     pub(super) async fn on_disk(self: &Arc<Self>, digest: &Sha256, size: Option<u64>) -> Option<DiskFile> {
         // Opening is a few microseconds; a thread hop would cost more.
-        let file = match self.disk.get(digest) {
+        self.whole(digest, size, self.disk.get(digest)).await
+    }
+
+    /// What was found on the disk, if it has the size that the page states; else it is set aside.
+    async fn whole(
+        self: &Arc<Self>,
+        digest: &Sha256,
+        size: Option<u64>,
+        found: Result<Option<DiskFile>, DiskError>,
+    ) -> Option<DiskFile> {
+        let file = match found {
             Ok(file) => file?,
             Err(why) => {
                 tracing::warn!(%digest, %why, "a cached file cannot be read");

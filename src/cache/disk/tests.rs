@@ -87,8 +87,12 @@ fn what_stays_open_is_what_its_name_says() {
     let disk = Disk::open(root.path()).unwrap();
     let digest = put(&disk, b"hello");
     let path = disk.path(Shelf::Cache, &digest);
-    let get = || disk.get(&digest).unwrap();
+    let get = || disk.get_shared(&digest).unwrap();
     let first = get().unwrap();
+    assert!(
+        !Arc::ptr_eq(&first.file, &disk.get(&digest).unwrap().unwrap().file),
+        "one with a position of its own is shared"
+    );
     assert!(Arc::ptr_eq(&first.file, &get().unwrap().file), "it was opened twice");
     // Others, by rename and in place: what came instead is not known to be right.
     fs::write(root.path().join("tmp/other"), b"hellO").unwrap();
