@@ -94,8 +94,8 @@ def main():
     parser.add_argument("--cache", default=REPOSITORY / "target/clients", help="where the clients are installed")
     parser.add_argument("--screenshots", help="take pictures of the pages into this directory, and run no part")
     parser.add_argument("--only", action="append", help="run only this part; may be repeated")
-    parser.add_argument("--jobs", type=int, default=min((os.cpu_count() or 1) + 1, JOBS_MAX),
-                        help="how many parts run at a time (default: one more than processors, up to {})".format(JOBS_MAX))
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, JOBS_MAX),
+                        help="how many parts run at a time (default: one for each processor, up to {})".format(JOBS_MAX))
     parser.add_argument("--copy", help=argparse.SUPPRESS)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
