@@ -27,7 +27,7 @@ impl Program {
     #[expect(unsafe_code, reason = "the idle server is half as large; there is no safe door to madvise")]
     pub fn let_go(&self) {
         for part in &self.parts {
-            // Safety: each part is a private mapping of our own program's file, which stays mapped as long as we run, and
+            // SAFETY: each part is a private mapping of our own program's file, which stays mapped as long as we run, and
             // can never have been written to: what is dropped is read from the file again.
             let _ = unsafe { rustix::mm::madvise(part.start as *mut _, part.len(), rustix::mm::Advice::LinuxDontNeed) };
         }

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Files of the shelves that stay open for who asks next: to open and to close one costs half as much as to send 20 KB.
+/// Files of the shelves that stay open for who asks next (measured: `bench/LOG.md`).
 ///
 /// Each digest has one set of [`SET_FILES`] places, whose oldest gives way: bounded, and no more than one is ever closed at
 /// a time.
 pub(super) struct Opened {
-    /// As many as a power of two, or none.
     sets: Box<[Mutex<Vec<Held>>]>,
     /// How many files have been forgotten.
     forgotten: AtomicU64,
@@ -41,11 +40,7 @@ pub fn held_open_max(descriptors: Option<u64>) -> u64 {
 impl Opened {
     /// Holds at most `files_max` files.
     pub fn new(files_max: usize) -> Self {
-        let sets = match files_max / SET_FILES {
-            0 => 0,
-            most => 1 << most.ilog2(),
-        };
-        Self { sets: (0..sets).map(|_| Mutex::default()).collect(), forgotten: AtomicU64::new(0) }
+        Self { sets: (0..files_max / SET_FILES).map(|_| Mutex::default()).collect(), forgotten: AtomicU64::new(0) }
     }
 
     pub fn get(&self, shelf: Shelf, digest: &Sha256) -> Option<Arc<File>> {
@@ -84,7 +79,7 @@ impl Opened {
 
     fn set(&self, digest: &Sha256) -> Option<&Mutex<Vec<Held>>> {
         let [a, b, ..] = *digest.as_bytes();
-        let place = usize::from(u16::from_le_bytes([a, b])) & self.sets.len().wrapping_sub(1);
+        let place = usize::from(u16::from_le_bytes([a, b])).checked_rem(self.sets.len())?;
         self.sets.get(place)
     }
 }
