@@ -4,14 +4,17 @@
 //! Must not know: what it is done for.
 
 pub mod allocator;
+mod fixed;
 pub mod machine;
+mod pipe;
 mod program;
 
+pub use fixed::Fixed;
+pub use pipe::{Corked, Sent, send_file};
 pub use program::Program;
 
 use std::fs::File;
-use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// Asks the system to forget what it keeps in memory of a part of a file that was read once and is not read again. Where
 /// it cannot, it keeps it.
@@ -31,40 +34,6 @@ pub fn forget_pages(file: &File, at: u64, _len: u64) {
 /// How many files this process may have open at a time; none: no limit.
 pub fn descriptors_max() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current
-}
-
-/// Lets the system send `count` bytes of a file from `at` to a socket, by itself and without a copy of ours (sendfile); how
-/// many it took, 0 at the end of the file.
-///
-/// # Errors
-///
-/// `WouldBlock` where a socket that does not wait has no room; `Unsupported` where the system does not do it.
-#[cfg(target_os = "linux")]
-pub fn send_file(socket: BorrowedFd<'_>, file: &File, at: u64, count: u64) -> io::Result<usize> {
-    let (mut at, count) = (at, usize::try_from(count).unwrap_or(usize::MAX));
-    Ok(rustix::fs::sendfile(socket, file, Some(&mut at), count)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn send_file(_: BorrowedFd<'_>, _: &File, _: u64, _: u64) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Gives a socket bytes that [`send_file`] follows at once, so that both leave in the same segments (MSG_MORE); how many it
-/// took.
-///
-/// # Errors
-///
-/// As [`send_file`].
-#[cfg(target_os = "linux")]
-pub fn send_before_file(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    use rustix::net::SendFlags;
-    Ok(rustix::net::send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn send_before_file(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[derive(Debug, thiserror::Error)]

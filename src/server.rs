@@ -23,7 +23,6 @@ mod send;
 mod statuses;
 mod takeover;
 mod uploads;
-mod ways;
 mod web;
 
 pub use connection::Carrier;

@@ -13,7 +13,7 @@ pub use read::{ReadThrough, read_through};
 pub use temp::TempFile;
 
 use crate::names::Sha256;
-use crate::platform;
+use crate::platform::{self, Fixed};
 use opened::Opened;
 use parking_lot::Mutex;
 use private::Settled;
@@ -75,6 +75,12 @@ impl DiskFile {
         let mut bytes = vec![0; usize::try_from(self.len).unwrap_or(usize::MAX)];
         self.file.read_exact_at(&mut bytes, 0).map_err(DiskError::Unreadable)?;
         Ok(bytes)
+    }
+
+    /// The same, to be sent often.
+    pub fn load(&self) -> Result<Fixed, DiskError> {
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        Fixed::filled(len, |bytes| self.file.read_exact_at(bytes, 0)).map_err(DiskError::Unreadable)
     }
 }
 

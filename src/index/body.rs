@@ -3,6 +3,7 @@ use super::list::Plain;
 use super::pass::{Pass, Rescue};
 use super::uses::Uses;
 use crate::cache::{Disk, DiskFile, Failure, Flight, Follower};
+use crate::platform::Fixed;
 use crate::upstream::FileBody as UpstreamBody;
 use bytes::Bytes;
 use std::fs::File;
@@ -28,7 +29,7 @@ enum Source {
 
 /// Something that can be sent.
 pub enum Piece {
-    Bytes(Bytes),
+    Bytes(Fixed),
     /// To be read as the client takes it: no buffer waits for a slow one.
     File {
         file: Arc<File>,
@@ -50,13 +51,19 @@ pub struct Shared {
 /// for every slow client.
 const HELD_BYTES_MAX: usize = 256 * 1024;
 
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
 impl FileBody {
     pub fn empty() -> Self {
         Self(Source::Once(None))
     }
 
-    pub(super) fn bytes(bytes: Bytes) -> Self {
-        Self(Source::Once(Some(Piece::Bytes(bytes))))
+    pub(super) fn bytes(bytes: impl Into<Fixed>) -> Self {
+        Self(Source::Once(Some(Piece::Bytes(bytes.into()))))
     }
 
     pub(super) fn memory(known: &Arc<KnownFile>, disk: &Arc<Disk>, range: Range<u64>) -> Self {
@@ -89,7 +96,7 @@ impl FileBody {
     }
 
     /// All of it, where it is here in one piece; then nothing is left.
-    pub fn in_one(&mut self) -> Option<Bytes> {
+    pub fn in_one(&mut self) -> Option<Fixed> {
         match &mut self.0 {
             Source::Once(piece) => match piece.take() {
                 Some(Piece::Bytes(bytes)) => Some(bytes),
@@ -106,16 +113,16 @@ impl FileBody {
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match &mut self.0 {
             Source::Once(piece) => Ok(piece.take()),
-            Source::Pass(pass) => Ok(pass.next().await?.map(Piece::Bytes)),
+            Source::Pass(pass) => Ok(pass.next().await?.map(Piece::from)),
             Source::Part { body, left } => match body.next().await {
                 None if *left == 0 => Ok(None),
                 None | Some(Err(_)) => Err(Failure::Broken),
                 Some(Ok(bytes)) => {
                     *left = left.checked_sub(bytes.len() as u64).ok_or(Failure::Wrong)?;
-                    Ok(Some(Piece::Bytes(bytes)))
+                    Ok(Some(bytes.into()))
                 }
             },
-            Source::Plain(plain) => Ok(plain.next().await?.map(Piece::Bytes)),
+            Source::Plain(plain) => Ok(plain.next().await?.map(Piece::from)),
             Source::Follow(following) => match following.0.next().await {
                 Ok(piece) => Ok(piece.map(|(file, range)| Piece::File { file, range })),
                 // Our disk is no reason for the client to fail: it is served through, verified as a whole.
@@ -124,7 +131,7 @@ impl FileBody {
                     let mut pass = rescue.resume(follower).await?;
                     let piece = pass.next().await?;
                     self.0 = Source::Pass(Box::new(pass));
-                    Ok(piece.map(Piece::Bytes))
+                    Ok(piece.map(Piece::from))
                 }
                 Err(why) => Err(why),
             },

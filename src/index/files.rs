@@ -11,6 +11,7 @@ use crate::cache::{DiskError, DiskFile, Failure, Flight, Joined, Shelf};
 use crate::http::{self, RangeAnswer};
 use crate::metrics::Tier;
 use crate::names::{DistFilename, ProjectName, Sha256};
+use crate::platform::Fixed;
 use crate::simple::{CoreMetadata, File};
 use crate::store::FileRow;
 use crate::upstream::{ByteRange, FileStatus};
@@ -71,7 +72,7 @@ pub struct KnownFile {
     pub facts: Arc<FileFacts>,
     /// The digest of the bytes; computed where upstream states none.
     pub digest: Option<Sha256>,
-    pub bytes: Option<Bytes>,
+    pub bytes: Option<Fixed>,
     /// Of what is in the cache, once it is known which bytes those are.
     pub uses: Option<Arc<Uses>>,
     /// Times that a file of a stage was asked for since it is known; those of the cache are counted by their uses.
@@ -102,7 +103,7 @@ impl FileAnswer {
 }
 
 impl KnownFile {
-    pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Bytes>, uses: Option<Arc<Uses>>) -> Self {
+    pub fn new(facts: Arc<FileFacts>, digest: Option<Sha256>, bytes: Option<Fixed>, uses: Option<Arc<Uses>>) -> Self {
         Self { facts, digest, bytes, uses, asked: AtomicU32::new(0), heads: Default::default() }
     }
 }
@@ -439,9 +440,9 @@ impl House {
         if !file.verified {
             return;
         }
-        let Ok(bytes) = file.read() else { return };
+        let Ok(bytes) = file.load() else { return };
         let uses = known.uses.clone();
-        let loaded = Arc::new(KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes.into()), uses));
+        let loaded = Arc::new(KnownFile::new(Arc::clone(&known.facts), Some(digest), Some(bytes), uses));
         let key = Key::Bytes(key.clone());
         match mirror {
             Some(mirror) => self.remember(mirror, key.clone(), &loaded),

@@ -2,6 +2,7 @@ use super::keys::PageKey;
 use super::packing::{is_large, pack, pack_large};
 use super::render::{FILE_BYTES, etag};
 use crate::http::{Encoding, Format};
+use crate::platform::Fixed;
 use crate::simple::{File, PageWriter, ProjectPage};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -23,7 +24,7 @@ struct Packer {
 
 /// A body as it is sent.
 pub(super) struct Packed {
-    pub body: Vec<u8>,
+    pub body: Fixed,
     pub encoding: Encoding,
     pub etag: String,
 }
@@ -72,7 +73,7 @@ impl First {
             }
             None if !is_large(size) => {
                 let (body, encoding) = pack(self.key.encoding, size, |out| out.write_all(&rest));
-                MaybePacked::Here(Packed { etag: etag(&body, encoding), body, encoding })
+                MaybePacked::Here(Packed::new(body, encoding))
             }
             // It is about as long as a large one, and would be packed in another way when it is rendered again.
             _ => return None,
@@ -86,9 +87,15 @@ impl Packer {
         let (pieces, come) = sync_channel(PIECES_MAX);
         let pack = move || {
             let body = pack_large(encoding, come)?;
-            Ok(Packed { etag: etag(&body, encoding), body, encoding })
+            Ok(Packed::new(body, encoding))
         };
         Self { pieces, packed: tokio::task::spawn_blocking(pack) }
+    }
+}
+
+impl Packed {
+    pub(super) fn new(body: Vec<u8>, encoding: Encoding) -> Self {
+        Self { etag: etag(&body, encoding), body: body.into(), encoding }
     }
 }
 

@@ -144,6 +144,6 @@ impl Weigh for Value {
 }
 
 /// What bytes take where the allocator keeps them: it has eight sizes for each doubling, and pages for what is large.
-fn held(bytes: &Bytes) -> usize {
+fn held(bytes: &[u8]) -> usize {
     bytes.len() + (bytes.len() / 16).min(ROUNDED_BYTES_MAX)
 }

@@ -258,7 +258,7 @@ pub(super) fn list_of<'a>(format: Format, names: impl Iterator<Item = &'a str>) 
         len: text.len() as u64,
         etag: format!("\"{digest}\""),
         last_serial: None,
-        body: FileBody::bytes(text.into()),
+        body: FileBody::bytes(Bytes::from(text)),
         tier: Tier::Disk,
     }
 }

@@ -46,13 +46,14 @@ impl House {
                 && let Some(bytes) = &known.bytes
             {
                 self.note_use(known.uses.as_deref());
-                let answer = whole_or_part(&ask, &facts, row.sha256, bytes.clone(), Tier::Memory);
+                let bytes = Bytes::clone(bytes);
+                let answer = whole_or_part(&ask, &facts, row.sha256, bytes, Tier::Memory);
                 return Ok(FileAnswer { uses: known.uses.clone(), ..answer });
             }
             if let Some(bytes) = self.verified_bytes(&row).await {
                 let uses = Some(self.uses_of(&row.sha256));
                 self.note_use(uses.as_deref());
-                let known = KnownFile::new(Arc::clone(&facts), Some(row.sha256), Some(bytes.clone()), uses.clone());
+                let known = KnownFile::new(Arc::clone(&facts), Some(row.sha256), Some(bytes.clone().into()), uses.clone());
                 self.memory.insert(held, Value::File(Arc::new(known)));
                 return Ok(FileAnswer { uses, ..whole_or_part(&ask, &facts, row.sha256, bytes, Tier::Disk) });
             }

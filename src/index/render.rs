@@ -8,6 +8,7 @@ use super::packing::pack;
 use super::states::DocumentState;
 use crate::http::{Encoding, Format};
 use crate::names::{DistFilename, IndexName, ProjectName, Sha256};
+use crate::platform::Fixed;
 use crate::rules;
 use crate::simple::{self, CoreMetadata, ProjectPage, Told};
 use crate::store::{DocumentKind, MetadataRow};
@@ -19,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 
 /// A page as it is sent: rendered once, compressed once.
 pub struct RenderedPage {
-    pub body: Bytes,
+    pub body: Fixed,
     pub format: Format,
     /// As applied: a page that compression would not make smaller is left as it is.
     pub encoding: Encoding,
@@ -85,7 +86,7 @@ impl House {
         let (packed, last_serial) = self
             .blocking(size, move || {
                 let (body, encoding, serial) = render(&ask, &parts);
-                (Packed { etag: etag(&body, encoding), body, encoding }, serial)
+                (Packed::new(body, encoding), serial)
             })
             .await?;
         Ok(self.keep_rendered(key, basis, packed, last_serial))
@@ -116,7 +117,7 @@ impl House {
         last_serial: Option<u64>,
     ) -> Arc<RenderedPage> {
         let page = Arc::new(RenderedPage {
-            body: body.into(),
+            body,
             format: key.format,
             encoding,
             etag,

@@ -99,7 +99,7 @@ impl Events {
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
-        if self.chunked { sender.bytes(Bytes::from_static(b"0\r\n\r\n")).await } else { Ok(()) }
+        if self.chunked { sender.bytes(Bytes::from_static(b"0\r\n\r\n").into()).await } else { Ok(()) }
     }
 
     async fn push<S: AsyncWrite + Unpin + ?Sized>(&self, sender: &mut Sender<'_, S>, text: &str) -> Result<(), Cut> {
@@ -107,7 +107,7 @@ impl Events {
             true => format!("{:x}\r\n{text}\r\n", text.len()),
             false => text.to_owned(),
         };
-        sender.bytes(framed.into()).await?;
+        sender.bytes(Bytes::from(framed).into()).await?;
         sender.finish().await
     }
 }

@@ -1,6 +1,7 @@
 use super::events::Events;
 use crate::index::{FileBody, Trouble, Uses};
 use crate::metrics::{Kind, Tier};
+use crate::platform::Fixed;
 use bytes::Bytes;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const REASON_CHARS_MAX: usize = 400;
 
 pub enum Body {
     Empty,
-    Bytes(Bytes),
+    Bytes(Fixed),
     File(Box<FileBody>),
     Events(Box<Events>),
 }
@@ -84,12 +85,12 @@ impl Reply {
 
     /// A short text for people and programs, with its length.
     pub fn text(status: Status, kind: Kind, content_type: &str, text: impl Into<Bytes>) -> Self {
-        let text = text.into();
+        let text: Bytes = text.into();
         let mut reply = Self::new(status, kind)
             .line("Content-Type", content_type)
             .line("Content-Length", text.len())
             .line("X-Content-Type-Options", "nosniff");
-        reply.body = Body::Bytes(text);
+        reply.body = Body::Bytes(text.into());
         reply
     }
 

@@ -1,7 +1,5 @@
-use super::ways::{Way, Ways};
 use crate::index::{FileBody, Piece, Shared};
-use crate::platform;
-use bytes::{Buf, Bytes};
+use crate::platform::{self, Corked, Fixed, Sent};
 use std::cell::RefCell;
 use std::fs::File;
 use std::future::poll_fn;
@@ -11,21 +9,18 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Piece in which a file is read and sent where the system cannot send it by itself.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// From here on what is left of a file is sent by the system (sendfile), at least: below, one write with the head does it.
+/// From here on what is left of a body is sent by the system, without a copy: below, one write with the head does it.
 const DIRECT_BYTES_MIN: u64 = 64 * 1024;
 
-/// Most bytes of a file that the system is asked to send at a time: what is not in its memory is read meanwhile, and
-/// the worker waits.
+/// Most bytes that the system is asked to send at a time: what is not in its memory is read meanwhile, and the worker
+/// waits.
 const DIRECT_BYTES_MAX: u64 = 1024 * 1024;
-
-/// What of it is read and written with the head, where the system does not take that beforehand.
-const FIRST_BYTES: usize = 16 * 1024;
 
 /// What of it is read and written where the socket has no room, so that we are woken when it has.
 const FEELER_BYTES: usize = 4 * 1024;
@@ -40,9 +35,6 @@ thread_local! {
     /// One buffer for each worker, filled only while a write that does not wait is made: a slow client holds none.
     static PIECE: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE_BYTES]);
 }
-
-/// One for the whole process: it is the machine that is measured.
-static WAYS: Ways = Ways::new();
 
 /// Why an answer was not sent whole.
 #[derive(Debug)]
@@ -95,10 +87,11 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         }
     }
 
-    pub async fn bytes(&mut self, mut bytes: Bytes) -> Result<(), Cut> {
-        while !bytes.is_empty() {
-            let count = self.step(|this, cx| this.poll_send(cx, &bytes)).await?;
-            bytes.advance(count);
+    pub async fn bytes(&mut self, bytes: Fixed) -> Result<(), Cut> {
+        let mut range = 0..bytes.len();
+        let _corked = self.corked(bytes.is_apart(), bytes.len() as u64);
+        while !range.is_empty() {
+            range.start += self.step(|this, cx| this.poll_bytes(cx, &bytes, range.clone())).await?;
         }
         Ok(())
     }
@@ -118,6 +111,7 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
     }
 
     async fn file(&mut self, file: &File, mut range: Range<u64>) -> Result<(), Cut> {
+        let _corked = self.corked(true, range.end - range.start);
         while range.start < range.end {
             range.start += self.step(|this, cx| this.poll_file(cx, file, &range)).await? as u64;
         }
@@ -125,24 +119,16 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
     }
 
     async fn shared(&mut self, mut shared: Shared) -> Result<(), Cut> {
-        if self.socket.is_some()
-            && WAYS.choose() == Way::Direct
-            && let Some(file) = shared.on_disk()
-        {
-            return self.file(&file, shared.range).await;
-        }
+        let _corked = self.corked(true, shared.range.end - shared.range.start);
         while shared.range.start < shared.range.end {
-            let (from, to) = (shared.range.start as usize, shared.range.end as usize);
+            let range = shared.range.start as usize..shared.range.end as usize;
             let sent = self.step(|this, cx| {
                 // Held only for this attempt: who is slow does not keep an evicted file alive.
-                let Some(known) = shared.in_memory() else { return Poll::Ready(Ok(0)) };
-                let bytes = known.bytes.as_ref().and_then(|bytes| bytes.get(from..to.min(from + SLICE_BYTES_MAX)));
-                let began = Instant::now();
-                let sent = this.poll_send(cx, bytes.unwrap_or_default());
-                if let Poll::Ready(Ok(count)) = &sent {
-                    WAYS.note(Way::Copied, *count, began.elapsed());
+                let known = shared.in_memory();
+                match known.as_ref().and_then(|known| known.bytes.as_ref()) {
+                    Some(bytes) => this.poll_bytes(cx, bytes, range.clone()),
+                    None => Poll::Ready(Ok(0)),
                 }
-                sent
             });
             match sent.await? {
                 0 if shared.in_memory().is_none() => {
@@ -153,6 +139,11 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
             }
         }
         Ok(())
+    }
+
+    /// For a body that the system is to send.
+    fn corked(&self, apart: bool, len: u64) -> Option<Corked<'a>> {
+        self.socket.filter(|_| apart && len >= DIRECT_BYTES_MIN).map(Corked::new)
     }
 
     /// Tries `attempt` until it says how many bytes of the body went out; the clock runs only while the client is slow.
@@ -198,36 +189,29 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         Poll::Ready(Ok(written - of_head))
     }
 
-    fn poll_file(&mut self, cx: &mut Context<'_>, file: &File, range: &Range<u64>) -> Poll<io::Result<usize>> {
-        let left = range.end - range.start;
-        let mut piece_bytes = PIECE_BYTES;
-        if let Some(socket) = self.socket.filter(|_| left >= DIRECT_BYTES_MIN) {
-            // What a buffer holds goes first.
-            ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
-            if !self.head.is_empty() {
-                // Where that does not go, the write below says why.
-                let sent = platform::send_before_file(socket, self.head).unwrap_or(0);
-                self.head = self.head.get(sent..).unwrap_or_default();
-            }
-            piece_bytes = if self.head.is_empty() { FEELER_BYTES } else { FIRST_BYTES };
-            if self.head.is_empty() && !std::mem::take(&mut self.full) {
-                let (asked, began) = (left.min(DIRECT_BYTES_MAX), Instant::now());
-                match platform::send_file(socket, file, range.start, asked) {
-                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                    Ok(count) => {
-                        WAYS.note(Way::Direct, count, began.elapsed());
-                        self.full = (count as u64) < asked;
-                        return Poll::Ready(Ok(count));
-                    }
-                    // The write below sees to it that we are woken.
-                    Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-                    // This file system or this socket cannot: what is wrong with either shows below.
-                    Err(_) => self.socket = None,
-                }
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, bytes: &Fixed, range: Range<usize>) -> Poll<io::Result<usize>> {
+        let mut offered = SLICE_BYTES_MAX;
+        if bytes.is_apart() {
+            let send = |socket: BorrowedFd<'_>, asked| bytes.send(socket, range.start..range.start + asked);
+            match ready!(self.poll_direct(cx, range.len() as u64, send))? {
+                Direct::Sent(count) => return Poll::Ready(Ok(count)),
+                Direct::Written(count) => offered = count,
             }
         }
+        let end = range.end.min(range.start.saturating_add(offered));
+        self.poll_send(cx, bytes.get(range.start..end).unwrap_or_default())
+    }
+
+    fn poll_file(&mut self, cx: &mut Context<'_>, file: &File, range: &Range<u64>) -> Poll<io::Result<usize>> {
+        let left = range.end - range.start;
+        let send = |socket: BorrowedFd<'_>, asked| platform::send_file(socket, file, range.start, asked);
+        let offered = match ready!(self.poll_direct(cx, left, send))? {
+            Direct::Sent(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Direct::Sent(count) => return Poll::Ready(Ok(count)),
+            Direct::Written(count) => count.min(PIECE_BYTES),
+        };
         PIECE.with_borrow_mut(|piece| {
-            let want = piece_bytes.min(usize::try_from(left).unwrap_or(piece_bytes));
+            let want = offered.min(usize::try_from(left).unwrap_or(offered));
             let buffer = piece.get_mut(..want).unwrap_or_default();
             let count = file.read_at(buffer, range.start)?;
             if count == 0 {
@@ -236,6 +220,47 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
             self.poll_send(cx, buffer.get(..count).unwrap_or_default())
         })
     }
+
+    /// Lets the system send what it can of a body of which `left` bytes are left, by `send`.
+    fn poll_direct(
+        &mut self,
+        cx: &mut Context<'_>,
+        left: u64,
+        send: impl FnOnce(BorrowedFd<'_>, usize) -> io::Result<Sent>,
+    ) -> Poll<io::Result<Direct>> {
+        let Some(socket) = self.socket.filter(|_| left >= DIRECT_BYTES_MIN) else {
+            return Poll::Ready(Ok(Direct::Written(SLICE_BYTES_MAX)));
+        };
+        // The head and what a buffer holds go first.
+        while !self.head.is_empty() {
+            ready!(self.poll_send(cx, &[]))?;
+        }
+        ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
+        // A write that follows sees to it that we are woken.
+        if std::mem::take(&mut self.full) {
+            return Poll::Ready(Ok(Direct::Written(FEELER_BYTES)));
+        }
+        match send(socket, left.min(DIRECT_BYTES_MAX) as usize) {
+            Ok(Sent { count, is_full }) => {
+                self.full = is_full;
+                Poll::Ready(Ok(Direct::Sent(count)))
+            }
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(Direct::Written(FEELER_BYTES))),
+            // This file system or this socket cannot: what is wrong with either shows in what follows.
+            Err(_) => {
+                self.socket = None;
+                Poll::Ready(Ok(Direct::Written(SLICE_BYTES_MAX)))
+            }
+        }
+    }
+}
+
+/// How a body goes on.
+enum Direct {
+    /// The system took so much of it; nothing at its end.
+    Sent(usize),
+    /// It is to be written, at most so much of it.
+    Written(usize),
 }
 
 #[cfg(test)]
@@ -273,7 +298,7 @@ mod tests {
         let mut turns = 0;
         {
             let mut sender = Sender::new(&mut client, None, b"", PATIENCE);
-            let mut sending = std::pin::pin!(sender.bytes(Bytes::from(vec![0; LEN])));
+            let mut sending = std::pin::pin!(sender.bytes(bytes::Bytes::from(vec![0; LEN]).into()));
             let sent = poll_fn(|cx| {
                 turns += 1;
                 sending.as_mut().poll(cx)
@@ -289,45 +314,72 @@ mod tests {
         (0..len as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
     }
 
+    /// A server's side of a connection with its socket, and a client's.
+    async fn connection() -> (TcpStream, std::net::TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = listener.accept().await.unwrap().0.into_std().unwrap();
+        let socket = server.try_clone().unwrap();
+        (TcpStream::from_std(server).unwrap(), socket, client)
+    }
+
     #[tokio::test]
-    async fn a_file_is_the_same_however_the_system_sends_it() {
+    async fn a_body_is_the_same_however_the_system_sends_it() {
         let bytes = noise(3_000_001);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        let file = std::sync::Arc::new(file);
-        let head = b"HTTP/1.1 200 OK\r\n\r\n";
-        for direct in [true, false] {
-            for (start, end) in [(0, bytes.len()), (1, 70_000), (17, 17), (5, 600), (2_000_000, bytes.len())] {
-                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-                let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-                let server = listener.accept().await.unwrap().0.into_std().unwrap();
-                let (socket, mut server) = (server.try_clone().unwrap(), TcpStream::from_std(server).unwrap());
-                let expected = [&head[..], &bytes[start..end]].concat();
-                let file = std::sync::Arc::clone(&file);
-                let sending = tokio::spawn(async move {
-                    let mut sender = Sender::new(&mut server, direct.then(|| socket.as_fd()), head, PATIENCE);
-                    // In pieces, as a growing file is: small ones may wait in a buffer.
-                    for (from, to) in [(start, start + (end - start) / 3), (start + (end - start) / 3, end)] {
-                        sender.file(&file, from as u64..to as u64).await.unwrap();
+        let (file, fixed) = (std::sync::Arc::new(file), Fixed::from(bytes.clone()));
+        let (head, parts) = (b"HTTP/1.1 200 OK\r\n\r\n", [(0, bytes.len()), (1, 70_000), (17, 17), (5, 600)]);
+        let parts = parts.into_iter().chain([(2_000_000, bytes.len()), (4_095, 2_500_000)]);
+        for ((start, end), direct, memory) in
+            parts.flat_map(|part| [(part, true, true), (part, true, false), (part, false, true), (part, false, false)])
+        {
+            let (mut server, socket, mut client) = connection().await;
+            let expected = [&head[..], &bytes[start..end]].concat();
+            let (file, fixed) = (std::sync::Arc::clone(&file), fixed.clone());
+            let sending = tokio::spawn(async move {
+                let mut sender = Sender::new(&mut server, direct.then(|| socket.as_fd()), head, PATIENCE);
+                // In pieces, as a growing file is: small ones may wait in a buffer.
+                for (from, to) in [(start, start + (end - start) / 3), (start + (end - start) / 3, end)] {
+                    match memory {
+                        true => sender.bytes(fixed.slice(from..to)).await.unwrap(),
+                        false => sender.file(&file, from as u64..to as u64).await.unwrap(),
                     }
-                    sender.finish().await.unwrap();
-                });
-                let mut got = Vec::new();
-                client.read_to_end(&mut got).await.unwrap();
-                sending.await.unwrap();
-                assert!(got == expected, "{start}..{end}, direct {direct}: other bytes came");
-            }
+                }
+                sender.finish().await.unwrap();
+                assert_eq!(sender.sent, (end - start) as u64);
+            });
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).await.unwrap();
+            sending.await.unwrap();
+            assert!(got == expected, "{start}..{end}, direct {direct}, memory {memory}: other bytes came");
         }
+    }
+
+    #[tokio::test]
+    async fn what_one_client_does_not_take_never_reaches_another() {
+        let (mut server, socket, slow) = connection().await;
+        let bodies = [Fixed::from(vec![b's'; 32 << 20]), Fixed::from(vec![b'q'; 1 << 20])];
+        let mut sender = Sender::new(&mut server, Some(socket.as_fd()), b"", PATIENCE);
+        let stalled = tokio::time::timeout(Duration::from_millis(200), sender.bytes(bodies[0].clone()));
+        assert!(stalled.await.is_err(), "32 MiB went to a client that does not read");
+        let (mut server, socket, mut quick) = connection().await;
+        let reading = tokio::spawn(async move {
+            let mut got = Vec::new();
+            quick.read_to_end(&mut got).await.map(|_| got)
+        });
+        let mut sender = Sender::new(&mut server, Some(socket.as_fd()), b"", PATIENCE);
+        sender.bytes(bodies[1].clone()).await.unwrap();
+        drop((server, socket));
+        assert!(reading.await.unwrap().unwrap() == bodies[1][..], "other bytes came");
+        drop(slow);
     }
 
     #[tokio::test]
     async fn a_file_that_is_too_short_is_an_error() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&noise(100_000)).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let server = listener.accept().await.unwrap().0.into_std().unwrap();
-        let (socket, mut server) = (server.try_clone().unwrap(), TcpStream::from_std(server).unwrap());
+        let (mut server, socket, mut client) = connection().await;
         let reading = tokio::spawn(async move { client.read_to_end(&mut Vec::new()).await });
         let mut sender = Sender::new(&mut server, Some(socket.as_fd()), b"", PATIENCE);
         assert!(matches!(sender.file(&file, 0..1_000_000).await, Err(Cut::File)));

@@ -95,6 +95,6 @@ fn member_reply(request: &Request<'_>, member: DocsMember, public: bool) -> Repl
         None => reply.line("Content-Type", "application/octet-stream").line("Content-Disposition", "attachment"),
     };
     reply = reply.line("Content-Length", member.size);
-    reply.body = Body::Bytes(member.bytes);
+    reply.body = Body::Bytes(member.bytes.into());
     reply
 }
