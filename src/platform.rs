@@ -10,7 +10,7 @@ mod pipe;
 mod program;
 
 pub use fixed::Fixed;
-pub use pipe::{Corked, Sent, send_file};
+pub use pipe::{Corked, Sent, send_ahead, send_file};
 pub use program::Program;
 
 use std::fs::File;

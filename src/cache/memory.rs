@@ -28,6 +28,10 @@ const ENTRY_OVERHEAD_BYTES: usize = 448;
 /// The heaviest entry is this part of the capacity, so that one file can't evict the world.
 const ENTRY_PART_OF_CAPACITY: u64 = 8;
 
+/// This part of the capacity is not filled with what was asked for once: the next page or facts of a file, which are asked for
+/// by every build, would drive out what has lain longest, and that may be hot.
+const LEFT_PART_OF_CAPACITY: u64 = 16;
+
 /// From this weight on an insertion settles the cache's books at once. moka evicts in batches; small entries may
 /// wait for that, a few large ones could overshoot the budget.
 const SETTLE_AT_BYTES: usize = 64 * 1024;
@@ -89,9 +93,9 @@ where
         self.capacity / ENTRY_PART_OF_CAPACITY
     }
 
-    /// Whether `weight` more bytes fit without evicting anything.
+    /// Whether `weight` more bytes fit without evicting anything, and leave room for what is small.
     pub fn has_room(&self, weight: u64) -> bool {
-        self.cache.weighted_size() + weight <= self.capacity
+        self.cache.weighted_size() + weight <= self.capacity - self.capacity / LEFT_PART_OF_CAPACITY
     }
 
     /// Bytes held now, as last settled.
@@ -153,6 +157,26 @@ mod tests {
             most = most.max(Arc::strong_count(&living) - 1);
         }
         assert!(most <= 17, "{most} values of 1 MiB lived beside a budget of 16");
+    }
+
+    #[test]
+    fn what_fits_leaves_room_for_what_is_small() {
+        const LARGE: u64 = 200_000;
+        let memory: Memory<u32, Vec<u8>> = Memory::new(4 << 20);
+        let fit = (0..).take_while(|&key| {
+            memory.has_room(LARGE) && {
+                memory.insert(key, vec![0; LARGE as usize]);
+                true
+            }
+        });
+        let fit = fit.count() as u32;
+        for key in fit..fit + 100 {
+            // Each is asked for more often than what lies there.
+            (0..8).for_each(|_| drop(memory.get(&key)));
+            memory.insert(key, vec![0; 2000]);
+        }
+        memory.cache.run_pending_tasks();
+        assert_eq!((fit, (0..fit + 100).filter(|key| memory.get(key).is_some()).count()), (19, 119));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub struct FileAnswer {
     pub elsewhere: Option<Url>,
     /// Where what is sent of it is counted; none for what users own.
     pub uses: Option<Arc<Uses>>,
-    /// What keeps its heads, where its bytes are in memory.
+    /// What keeps its heads, where it is known as the very bytes.
     pub heads: Option<Arc<KnownFile>>,
 }
 
@@ -202,7 +202,9 @@ impl House {
             self.consider_memory(Some(mirror), &ask.file, known, digest, disk.len);
             let part = choose(&ask, Some(digest), Some(disk.len));
             let body = FileBody::disk(&disk, chosen(&part, disk.len));
-            return Ok(answer(&facts, Some(digest), disk.len, part, body, Tier::Disk));
+            let answer = answer(&facts, Some(digest), disk.len, part, body, Tier::Disk);
+            let heads = (known.digest == Some(digest)).then(|| Arc::clone(known));
+            return Ok(FileAnswer { heads, ..answer });
         }
         let here = digest.is_some_and(|digest| self.disk.has(&digest));
         if mirror.rules.external_urls && !here {

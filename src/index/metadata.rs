@@ -53,7 +53,8 @@ impl House {
             if let Some(bytes) = self.verified_bytes(&row).await {
                 let uses = Some(self.uses_of(&row.sha256));
                 self.note_use(uses.as_deref());
-                let known = KnownFile::new(Arc::clone(&facts), Some(row.sha256), Some(bytes.clone().into()), uses.clone());
+                let known =
+                    KnownFile::new(Arc::clone(&facts), Some(row.sha256), Some(bytes.clone().into()), uses.clone());
                 self.memory.insert(held, Value::File(Arc::new(known)));
                 return Ok(FileAnswer { uses, ..whole_or_part(&ask, &facts, row.sha256, bytes, Tier::Disk) });
             }

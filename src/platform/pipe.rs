@@ -13,6 +13,23 @@ pub struct Sent {
     pub is_full: bool,
 }
 
+/// Gives a socket bytes that [`send_file`] or [`super::Fixed::send`] follows at once, so that both leave in the same segments
+/// (MSG_MORE); how many it took.
+///
+/// # Errors
+///
+/// As [`send_file`].
+#[cfg(target_os = "linux")]
+pub fn send_ahead(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::SendFlags;
+    Ok(rustix::net::send(socket, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn send_ahead(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// While it lives a TCP socket sends full segments only (TCP_CORK): else each acknowledgement that arrives pushes out the
 /// little that a pipe has put there beyond the last full one, half as many segments again (bench/LOG.md).
 pub struct Corked<'a>(BorrowedFd<'a>);

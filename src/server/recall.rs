@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Addresses remembered by a worker: more than a large installation has; full, they take some 200 KiB.
-const TARGETS: usize = 512;
+/// Addresses remembered by a worker: more than several large installations have; full, they take less than 1 MiB.
+const TARGETS: usize = 2048;
 
 /// The same of other fields, of which there are as many values as kinds of clients.
 const FIELDS: usize = 32;

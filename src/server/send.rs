@@ -15,12 +15,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 /// Piece in which a file is read and sent where the system cannot send it by itself.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// From here on what is left of a body is sent by the system, without a copy: below, one write with the head does it.
-const DIRECT_BYTES_MIN: u64 = 64 * 1024;
+/// From here on what is left of a body is sent by the system, without a copy: below, reading and one write with the head
+/// cost less (bench/LOG.md).
+const DIRECT_BYTES_MIN: u64 = 16 * 1024;
 
 /// Most bytes that the system is asked to send at a time: what is not in its memory is read meanwhile, and the worker
 /// waits.
 const DIRECT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What of it is read and written with the head, where the system does not take that beforehand.
+const FIRST_BYTES: usize = 16 * 1024;
+
+/// From here on a body leaves in full segments only. A shorter one has left before many acknowledgements have come, and would
+/// wait for its last segment.
+const CORKED_BYTES_MIN: u64 = 320 * 1024;
 
 /// What of it is read and written where the socket has no room, so that we are woken when it has.
 const FEELER_BYTES: usize = 4 * 1024;
@@ -89,7 +97,7 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
 
     pub async fn bytes(&mut self, bytes: Fixed) -> Result<(), Cut> {
         let mut range = 0..bytes.len();
-        let _corked = self.corked(bytes.is_apart(), bytes.len() as u64);
+        let _corked = self.corked(bytes.len() as u64);
         while !range.is_empty() {
             range.start += self.step(|this, cx| this.poll_bytes(cx, &bytes, range.clone())).await?;
         }
@@ -111,7 +119,7 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
     }
 
     async fn file(&mut self, file: &File, mut range: Range<u64>) -> Result<(), Cut> {
-        let _corked = self.corked(true, range.end - range.start);
+        let _corked = self.corked(range.end - range.start);
         while range.start < range.end {
             range.start += self.step(|this, cx| this.poll_file(cx, file, &range)).await? as u64;
         }
@@ -119,7 +127,7 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
     }
 
     async fn shared(&mut self, mut shared: Shared) -> Result<(), Cut> {
-        let _corked = self.corked(true, shared.range.end - shared.range.start);
+        let _corked = self.corked(shared.range.end - shared.range.start);
         while shared.range.start < shared.range.end {
             let range = shared.range.start as usize..shared.range.end as usize;
             let sent = self.step(|this, cx| {
@@ -141,9 +149,8 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         Ok(())
     }
 
-    /// For a body that the system is to send.
-    fn corked(&self, apart: bool, len: u64) -> Option<Corked<'a>> {
-        self.socket.filter(|_| apart && len >= DIRECT_BYTES_MIN).map(Corked::new)
+    fn corked(&self, len: u64) -> Option<Corked<'a>> {
+        self.socket.filter(|_| len >= CORKED_BYTES_MIN).map(Corked::new)
     }
 
     /// Tries `attempt` until it says how many bytes of the body went out; the clock runs only while the client is slow.
@@ -231,11 +238,16 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         let Some(socket) = self.socket.filter(|_| left >= DIRECT_BYTES_MIN) else {
             return Poll::Ready(Ok(Direct::Written(SLICE_BYTES_MAX)));
         };
-        // The head and what a buffer holds go first.
-        while !self.head.is_empty() {
-            ready!(self.poll_send(cx, &[]))?;
-        }
+        // What a buffer holds goes first.
         ready!(Pin::new(&mut *self.to).poll_flush(cx))?;
+        if !self.head.is_empty() {
+            // Where that does not go, the write that follows says why.
+            let sent = platform::send_ahead(socket, self.head).unwrap_or(0);
+            self.head = self.head.get(sent..).unwrap_or_default();
+        }
+        if !self.head.is_empty() {
+            return Poll::Ready(Ok(Direct::Written(FIRST_BYTES)));
+        }
         // A write that follows sees to it that we are woken.
         if std::mem::take(&mut self.full) {
             return Poll::Ready(Ok(Direct::Written(FEELER_BYTES)));
