@@ -1,6 +1,6 @@
 //! What differs between the systems that we run on.
 //!
-//! Enters: open files and numbers. Leaves: the same on all systems, as far as they have it.
+//! Enters: open files, bytes and numbers. Leaves: the same on all systems, as far as they have it.
 //! Must not know: what it is done for.
 
 pub mod allocator;

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// What of it a socket took in one go.
+/// What a socket took in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// Bytes; 0 at the end of a file.
+    /// In bytes; 0 at the end of a file, and never else.
     pub count: usize,
     /// It had no room for more.
     pub is_full: bool,
@@ -126,6 +126,7 @@ pub(super) mod linux {
             let mut count = 0;
             while count < filled {
                 match rustix::pipe::splice(&self.exit, None, socket, None, filled - count, SpliceFlags::NONBLOCK) {
+                    Ok(0) if count == 0 => return Err(io::ErrorKind::WouldBlock.into()),
                     Ok(0) => break,
                     Ok(taken) => count += taken,
                     Err(Errno::INTR) => {}

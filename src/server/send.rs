@@ -23,14 +23,14 @@ const DIRECT_BYTES_MIN: u64 = 16 * 1024;
 /// waits.
 const DIRECT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What of it is read and written with the head, where the system does not take that beforehand.
+/// What of it is written with the head, where the system does not take that beforehand.
 const FIRST_BYTES: usize = 16 * 1024;
 
 /// From here on a body leaves in full segments only. A shorter one has left before many acknowledgements have come, and would
 /// wait for its last segment.
 const CORKED_BYTES_MIN: u64 = 320 * 1024;
 
-/// What of it is read and written where the socket has no room, so that we are woken when it has.
+/// What of it is written where the socket has no room, so that we are woken when it has.
 const FEELER_BYTES: usize = 4 * 1024;
 
 /// Bytes that one answer may send before others have their turn, to a client that takes them as fast: a millisecond.
@@ -58,7 +58,7 @@ pub enum Cut {
 /// Sends a head and what follows it, the first piece of the body in the same write.
 pub struct Sender<'a, W: ?Sized> {
     to: &'a mut W,
-    /// The socket below `to`, where nothing lies between: the system may send files to it by itself.
+    /// The socket below `to`, where nothing lies between: the system may send to it by itself.
     socket: Option<BorrowedFd<'a>>,
     /// The socket took less than it was offered: it has no room.
     full: bool,
@@ -149,6 +149,7 @@ impl<'a, W: AsyncWrite + Unpin + ?Sized> Sender<'a, W> {
         Ok(())
     }
 
+    /// For a body of `len` bytes.
     fn corked(&self, len: u64) -> Option<Corked<'a>> {
         self.socket.filter(|_| len >= CORKED_BYTES_MIN).map(Corked::new)
     }
