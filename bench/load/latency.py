@@ -17,6 +17,7 @@ BEHIND_MS = 100
 
 def fixed_rate(bench):
     pages.make(bench)
+    samples_max = 1 if bench.quick else SAMPLES
     with (
         bench.upstream() as upstream,
         bench.sidewheel(upstream, core=bench.server_core, workers=1, load="13 KB page at a fixed rate") as ours,
@@ -33,7 +34,7 @@ def fixed_rate(bench):
 
         def sample(_, server, path):
             headers, taken = page_headers("identity"), []
-            while len(taken) < SAMPLES and not (taken and is_behind(taken[0])):
+            while len(taken) < samples_max and not (taken and is_behind(taken[0])):
                 run = bench.drain.run(server, CONNECTIONS, SECONDS, 0, [path], core=bench.load_core, headers=headers, rate=rate)
                 taken.append([run[which] * 1e3 for which in ("p50", "p99", "p999")])
             return [statistics.median(times) for times in zip(*taken)]

@@ -298,7 +298,8 @@ impl House {
         }
         let part = choose(ask, Some(row.sha256), Some(disk.len));
         let body = FileBody::disk(&disk, chosen(&part, disk.len));
-        Ok(answer(&facts, Some(row.sha256), disk.len, part, body, Tier::Disk))
+        let answer = answer(&facts, Some(row.sha256), disk.len, part, body, Tier::Disk);
+        Ok(FileAnswer { heads: Some(known), ..answer })
     }
 
     async fn own_metadata(&self, ask: &FileAsk, row: &FileRow) -> Result<FileAnswer, IndexError> {

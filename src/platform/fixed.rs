@@ -1,5 +1,6 @@
 use super::pipe::Sent;
 use bytes::Bytes;
+use memmap2::{MmapMut, MmapOptions};
 use std::io;
 use std::ops::{Deref, Range};
 use std::os::fd::BorrowedFd;
@@ -23,16 +24,17 @@ impl Fixed {
     ///
     /// What `fill` says.
     pub fn filled(len: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
-        if cfg!(target_os = "linux")
-            && len >= APART_BYTES_MIN
-            && let Ok(mut map) = memmap2::MmapOptions::new().len(len).populate().map_anon()
-        {
+        if let Some(mut map) = pages(len) {
             fill(&mut map)?;
-            return Ok(Self { bytes: Bytes::from_owner(map.make_read_only()?), apart: true });
+            return Self::sealed(map);
         }
         let mut bytes = vec![0; len];
         fill(&mut bytes)?;
-        Ok(Self { bytes: bytes.into(), apart: false })
+        Ok(Bytes::from(bytes).into())
+    }
+
+    fn sealed(map: MmapMut) -> io::Result<Self> {
+        Ok(Self { bytes: Bytes::from_owner(map.make_read_only()?), apart: true })
     }
 
     /// Whether [`Fixed::send`] can send them.
@@ -55,7 +57,7 @@ impl Fixed {
     ///
     /// As [`super::send_file`]; `Unsupported` for bytes that have no pages of their own.
     #[cfg(target_os = "linux")]
-    #[expect(unsafe_code, reason = "half of what a copy costs; there is no safe door to vmsplice")]
+    #[expect(unsafe_code, reason = "two thirds of what a copy costs (bench/LOG.md); there is no safe door to vmsplice")]
     pub fn send(&self, socket: BorrowedFd<'_>, range: Range<usize>) -> io::Result<Sent> {
         use rustix::pipe::{IoSliceRaw, SpliceFlags};
         let Some(part) = self.bytes.get(range).filter(|_| self.apart) else {
@@ -85,14 +87,11 @@ impl Deref for Fixed {
 
 impl From<Vec<u8>> for Fixed {
     fn from(bytes: Vec<u8>) -> Self {
-        let copy = |room: &mut [u8]| {
-            room.copy_from_slice(&bytes);
-            Ok(())
-        };
-        match Self::filled(bytes.len(), copy) {
-            Ok(fixed) if fixed.apart => fixed,
-            _ => Bytes::from(bytes).into(),
-        }
+        let apart = pages(bytes.len()).and_then(|mut map| {
+            map.copy_from_slice(&bytes);
+            Self::sealed(map).ok()
+        });
+        apart.unwrap_or_else(|| Bytes::from(bytes).into())
     }
 }
 
@@ -100,6 +99,12 @@ impl From<Bytes> for Fixed {
     fn from(bytes: Bytes) -> Self {
         Self { bytes, apart: false }
     }
+}
+
+/// Pages of their own for `len` bytes, where so many get some and there are any.
+fn pages(len: usize) -> Option<MmapMut> {
+    let is_worth_it = cfg!(target_os = "linux") && len >= APART_BYTES_MIN;
+    is_worth_it.then(|| MmapOptions::new().len(len).populate().map_anon().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -133,7 +138,7 @@ mod tests {
         drop(ours);
         let mut got = Vec::new();
         theirs.read_to_end(&mut got).unwrap();
-        assert_eq!((sent.count, got.len()), (got.len(), sent.count));
+        assert_eq!(got.len(), sent.count);
         assert!(sent.count > 0 && got.iter().all(|&byte| byte == 1));
         assert_eq!(others.len(), 64);
         let small = Fixed::from(vec![1; 100]);

@@ -87,8 +87,8 @@ pub(super) mod linux {
     use std::os::fd::{BorrowedFd, OwnedFd};
 
     /// What goes through a pipe at a time, in bytes: the most that the system gives to anybody
-    /// (`/proc/sys/fs/pipe-max-size`). The pipe inside sendfile(2) takes 64 KiB, and a byte costs twice as much by it
-    /// (bench/LOG.md).
+    /// (`/proc/sys/fs/pipe-max-size`). The pipe inside sendfile(2) takes 64 KiB, and a byte costs a tenth more by
+    /// it, or twice as much where the client runs on the same core (bench/LOG.md).
     const PIPE_BYTES: usize = 1024 * 1024;
 
     thread_local! {
