@@ -143,8 +143,11 @@ def watch(unit):
     told = []
     signal.signal(signal.SIGTERM, lambda *_: told.append("stop"))
     while True:
-        ready, _, _ = select.select([ears], [], [], 0.05)
-        for line in ears.recv(4096).decode().split("\n") if ready else ():
+        select.select([ears], [], [], 0.05)
+        # As systemd: who ended is seen first, and judged only when all that was said until then is read. A server that
+        # hands over names its successor and ends.
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        for line in lines_said(ears):
             name, _, value = line.partition("=")
             if name == "READY" and value == "1":
                 facts["state"], heard = "active", time.monotonic()
@@ -154,6 +157,12 @@ def watch(unit):
             elif name == "WATCHDOG" and value == "1":
                 heard = time.monotonic()
             unit.note(**facts)
+        if pid == main:
+            code = os.waitstatus_to_exitcode(status)
+            noted("# {} ended with {}".format(unit.name, code))
+            heard_at.unlink()
+            unit.note(state="inactive" if stopping and code == 0 else "failed", watcher=os.getpid(), code=code)
+            return
         if told and not stopping:
             stopping = time.monotonic()
             os.kill(main, signal.SIGTERM)
@@ -162,13 +171,11 @@ def watch(unit):
         if silence and facts["state"] == "active" and time.monotonic() > heard + silence:
             noted("# {} fell silent".format(unit.name))
             os.kill(main, signal.SIGABRT)
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid == main:
-            code = os.waitstatus_to_exitcode(status)
-            noted("# {} ended with {}".format(unit.name, code))
-            heard_at.unlink()
-            unit.note(state="inactive" if stopping and code == 0 else "failed", watcher=os.getpid(), code=code)
-            return
+
+
+def lines_said(ears):
+    while select.select([ears], [], [], 0)[0]:
+        yield from ears.recv(4096).decode().split("\n")
 
 
 def stop(unit):
