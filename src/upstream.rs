@@ -17,6 +17,7 @@ mod headers;
 mod lane;
 mod origin;
 mod page;
+mod plain;
 mod probe;
 mod publish;
 

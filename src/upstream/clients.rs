@@ -12,12 +12,13 @@ use url::{Host, Url};
 use super::address::PublicResolver;
 use super::body::LARGE_BODIES_MAX;
 use super::lane::Lane;
+use super::plain::PlainClient;
 
 /// Idle connections are dropped after this long: shorter than most servers' own limit would lose reuse, longer meets
 /// connections that the other side has closed.
-const POOL_IDLE: Duration = Duration::from_secs(90);
+pub(super) const POOL_IDLE: Duration = Duration::from_secs(90);
 /// Idle connections kept to one host. One HTTP/2 connection serves many requests, so this bounds HTTP/1 only.
-const POOL_IDLE_PER_HOST_MAX: usize = 16;
+pub(super) const POOL_IDLE_PER_HOST_MAX: usize = 16;
 /// What an HTTP/2 server may send ahead of the reader, per stream and per connection: it bounds memory.
 const H2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const H2_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -29,6 +30,7 @@ pub(super) const USER_AGENT: &str = concat!("sidewheel/", env!("CARGO_PKG_VERSIO
 pub struct Clients {
     pub(super) listed: Client,
     pub(super) public: Client,
+    pub(super) plain: PlainClient,
     /// Pages and files wait in lines of their own, so that long downloads do not hold up pages.
     pub(super) pages: Lane,
     pub(super) files: Lane,
@@ -99,6 +101,7 @@ impl Clients {
         Ok(Self {
             listed: builder().build()?,
             public: builder().dns_resolver(PublicResolver::new(Arc::clone(&proxies))).build()?,
+            plain: PlainClient::new(&config),
             pages: Lane::new(config.requests_max, config.queue_max),
             files: Lane::new(config.requests_max, config.queue_max),
             large: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),

@@ -94,21 +94,21 @@ impl FetchError {
         Self::Broken { host: host.to_owned(), why: why.into() }
     }
 
-    /// What went wrong before the head of an answer had come.
-    pub(super) fn before_head(error: &reqwest::Error, host: &str, origin: &str) -> Self {
+    /// What went wrong before the head of an answer had come, by whichever client.
+    pub(super) fn before_head(error: &(dyn Error + 'static), host: &str, origin: &str) -> Self {
         let host = host.to_owned();
         if chain(error).any(|cause| cause.is::<NoPublicAddress>()) {
             return Self::Refused { origin: origin.to_owned(), why: Refusal::NotPublic };
         }
         let why = why(error);
-        if error.is_connect() {
+        if chain(error).any(is_connect) {
             return if chain(error).any(|cause| cause.is::<rustls::Error>()) {
                 Self::Tls { host, why }
             } else {
                 Self::Unreachable { host, why }
             };
         }
-        if error.is_timeout() {
+        if chain(error).any(is_timeout) {
             return Self::Timeout { host };
         }
         if is_parse_error(&why) { Self::BadAnswer { host, why } } else { Self::Unreachable { host, why } }
@@ -131,6 +131,15 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
     })
 }
 
+fn is_connect(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout)
+        || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+}
+
 /// The HTTP parser's errors have no public type at this distance; these are its words for a head that breaks HTTP.
 fn is_parse_error(why: &str) -> bool {
     [
@@ -145,7 +154,7 @@ fn is_parse_error(why: &str) -> bool {
 }
 
 /// The innermost cause, on one line: the outer ones repeat the URL, which may carry a query.
-fn why(error: &reqwest::Error) -> String {
+fn why(error: &(dyn Error + 'static)) -> String {
     let root = chain(error).last().map_or_else(String::new, ToString::to_string);
     root.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WHY_CHARS_MAX).collect()
 }

@@ -103,7 +103,13 @@ impl Inner {
         {
             request = request.basic_auth(&credentials.username, Some(&credentials.password));
         }
-        request.send().await.map_err(|error| FetchError::before_head(&error, &host_of(url), &origin.to_string()))
+        let (host, origin) = (host_of(url), origin.to_string());
+        let before_head = |error| FetchError::before_head(&error, &host, &origin);
+        let request = request.build().map_err(before_head)?;
+        if self.clients.plain.takes(&request) {
+            return self.clients.plain.send(request, &host, &origin).await;
+        }
+        client.execute(request).await.map_err(before_head)
     }
 
     /// The client whose resolver fits the URL, when the URL may be fetched at all.

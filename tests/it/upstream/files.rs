@@ -222,6 +222,26 @@ async fn a_body_waits_for_its_reader() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_faster_than_we_are_is_read_in_small_pieces() {
+    const PIECE_BYTES_MAX: usize = 256 * 1024;
+    let scripted = scripted().await;
+    let bytes = noise(8 * 1024 * 1024, 9);
+    scripted.project("noise").wheel("noise-1.0.tar.gz", bytes.clone());
+    let url = Url::parse(&scripted.url(FILE)).unwrap();
+    let mut file = room(&scripted).file(&url, None, None, false).await.unwrap();
+    let mut all = Vec::new();
+    let mut largest = 0;
+    while let Some(piece) = file.body.next().await {
+        let piece = piece.unwrap();
+        largest = largest.max(piece.len());
+        all.extend_from_slice(&piece);
+    }
+    assert!(all == bytes);
+    assert!(largest <= PIECE_BYTES_MAX, "{largest} bytes at once");
+    assert!(largest > PIECE_BYTES_MAX / 2, "it was never faster: {largest} bytes at once");
+}
+
+#[tokio::test]
 async fn errors_name_the_host_and_no_query() {
     let (scripted, _, room, mut url) = with_file().await;
     url.set_query(Some("token=s3cret"));
