@@ -294,17 +294,26 @@ impl<K: Eq + Hash + Clone> Leader<K> {
     /// The length is known (or not); `file` is what followers read.
     pub fn begin(&self, len: Option<u64>, file: Arc<File>) {
         *self.file.lock() = Some(file);
-        self.state.send_modify(|s| s.begin(len));
+        self.change(|s| s.begin(len));
     }
 
     /// `bytes` more are in the file.
     pub fn wrote(&self, bytes: u64) {
-        self.state.send_modify(|s| s.wrote(bytes));
+        self.change(|s| s.wrote(bytes));
     }
 
     /// All of the first `total` bytes are in the file.
     pub fn wrote_up_to(&self, total: u64) {
-        self.state.send_modify(|s| s.wrote(total.saturating_sub(s.written())));
+        self.change(|s| s.wrote(total.saturating_sub(s.written())));
+    }
+
+    /// Wakes the followers only when there is more for them to read.
+    fn change(&self, change: impl FnOnce(&mut FlightState)) {
+        self.state.send_if_modified(|s| {
+            let before = s.readable();
+            change(s);
+            s.readable() != before
+        });
     }
 
     /// See [`FlightState::rewind`].

@@ -161,6 +161,8 @@ impl House {
     ) -> Result<Landed, Failure> {
         let disk = Arc::clone(&self.disk);
         let created = async {
+            // The request leaves first: the thread that makes a file may take the core from the one that sends.
+            tokio::task::yield_now().await;
             let created = tokio::task::spawn_blocking(move || Spool::create(&disk)).await;
             created.map_err(|_| Failure::Vanished)?.map_err(|why| self.disk_failed(&why))
         };
@@ -171,7 +173,10 @@ impl House {
         // Where a disk that cannot be written is no surprise, upstream is not asked for nothing.
         let (spool, fetched) = match self.disk_is_troubled() {
             true => (created.await?, fetched.await?),
-            false => tokio::try_join!(created, fetched)?,
+            false => {
+                let (fetched, spool) = tokio::try_join!(fetched, created)?;
+                (spool, fetched)
+            }
         };
         self.upstream_answered(mirror);
         let len = match (facts.size, fetched.len) {
@@ -278,6 +283,8 @@ impl House {
         self.memory.remove(&Key::Bytes(key.clone()));
         self.remember(mirror, Key::File(key.clone()), &known);
         leader.finish(None);
+        // The followers first.
+        tokio::task::yield_now().await;
         self.consider_memory(Some(mirror), key, &known, digest, file.len);
         let _place = self.booking.acquire().await;
         let name = facts.filename.to_string();

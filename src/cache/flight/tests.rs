@@ -1,6 +1,9 @@
 use super::*;
 use proptest::prelude::*;
 use std::os::unix::fs::FileExt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -82,6 +85,44 @@ async fn followers_read_while_it_grows_and_wait_for_the_end() {
     leader.finish(None);
     assert_eq!(rest.await.unwrap(), (Some(134_464..200_000), true));
     assert_eq!(flights.running(), 0);
+}
+
+/// Whether a waiting task was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_has_nothing_to_read_is_not_woken() {
+    let flights = Flights::new();
+    let (leader, flight) = led(&flights);
+    let woken = Arc::new(Woken::default());
+    let was_woken = || woken.0.swap(false, Ordering::SeqCst);
+    let waker = Arc::clone(&woken).into();
+    let mut context = Context::from_waker(&waker);
+
+    let mut ready = pin!(flight.ready());
+    assert!(ready.as_mut().poll(&mut context).is_pending());
+    leader.begin(Some(70_000), Arc::new(tempfile::tempfile().unwrap()));
+    assert!(!was_woken(), "of a file that has no byte yet");
+    leader.wrote(70_000 - 65_536);
+    assert!(was_woken());
+    assert_eq!(ready.as_mut().poll(&mut context), Poll::Ready(Ok(70_000)));
+
+    let mut follower = flight.follow();
+    assert!(pin!(follower.next()).poll(&mut context).is_ready());
+    let mut next = pin!(follower.next());
+    assert!(next.as_mut().poll(&mut context).is_pending());
+    leader.wrote(65_536);
+    assert!(!was_woken(), "by bytes that wait for the digest");
+    leader.finish(None);
+    assert!(was_woken());
+    assert!(next.as_mut().poll(&mut context).is_ready());
 }
 
 #[tokio::test]
