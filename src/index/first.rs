@@ -5,21 +5,25 @@ use crate::http::{Encoding, Format};
 use crate::platform::Fixed;
 use crate::simple::{File, PageWriter, ProjectPage};
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::iter;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::task::JoinHandle;
 
-/// The answer to the first who asks for a page, made while the page arrives: written by the thread that reads it, and a
-/// long one compressed by another. It is what would be rendered of the whole page, or it is thrown away.
+/// The answer to the first who asks for a page, written and packed while the page arrives, by another thread than the one
+/// that reads it: that one hands the files over, and gets them back with the page. It is what would be rendered of the
+/// whole page, or it is thrown away.
 pub(super) struct First {
     key: PageKey,
-    writer: PageWriter,
-    /// Begun with the first piece: a short page has none before its end.
-    packer: Option<Packer>,
+    parts: SyncSender<Part>,
+    /// Where the page comes back to.
+    back: Receiver<ProjectPage>,
+    packed: JoinHandle<io::Result<Option<Packed>>>,
 }
 
-struct Packer {
-    pieces: SyncSender<Vec<u8>>,
-    packed: JoinHandle<io::Result<Packed>>,
+enum Part {
+    Files(Vec<File>),
+    /// The page but for the files that went before.
+    Rest(ProjectPage),
 }
 
 /// A body as it is sent.
@@ -29,67 +33,103 @@ pub(super) struct Packed {
     pub etag: String,
 }
 
-/// A first answer, and what it answers.
+/// A first answer that may still be packed, and what it answers.
 pub(super) struct FirstBody {
     key: PageKey,
-    packed: MaybePacked,
+    packed: JoinHandle<io::Result<Option<Packed>>>,
 }
 
-enum MaybePacked {
-    Here(Packed),
-    Coming(JoinHandle<io::Result<Packed>>),
-}
-
-/// Pieces of the page that wait for the compressor.
-const PIECES_MAX: usize = 4;
+/// Parts of the page that wait to be written.
+const PARTS_MAX: usize = 4;
 
 impl First {
     /// For `key`, when it is asked for in a form that can be written before the end has come.
     pub(super) fn of(key: PageKey) -> Option<Self> {
-        let base = key.base.prefix(&key.document.index, key.document.kind, &key.document.name);
-        (key.format == Format::JsonV1).then(|| Self { writer: PageWriter::new(&base), key, packer: None })
-    }
-
-    /// Writes what is new of the files that have come. To be called on a thread that may wait.
-    pub(super) fn files(&mut self, come: &[File]) {
-        if let Some(piece) = self.writer.files(come) {
-            let packer = self.packer.get_or_insert_with(|| Packer::start(self.key.encoding));
-            // A compressor that failed says so at the end.
-            let _ = packer.pieces.send(piece);
-        }
-    }
-
-    /// The page is whole; nothing where it is told in another way than its files were.
-    pub(super) fn finish(mut self, page: &ProjectPage) -> Option<FirstBody> {
-        if page.files_offered().len() != page.files.len() {
+        if key.format != Format::JsonV1 {
             return None;
         }
-        self.files(&page.files);
-        let (size, rest) = (page.files.len() * FILE_BYTES, self.writer.finish(page));
-        let packed = match self.packer {
-            Some(Packer { pieces, packed }) if is_large(size) => {
-                let _ = pieces.send(rest);
-                MaybePacked::Coming(packed)
-            }
-            None if !is_large(size) => {
-                let (body, encoding) = pack(self.key.encoding, size, |out| out.write_all(&rest));
-                MaybePacked::Here(Packed::new(body, encoding))
-            }
-            // It is about as long as a large one, and would be packed in another way when it is rendered again.
-            _ => return None,
-        };
-        Some(FirstBody { key: self.key, packed })
+        let base = key.base.prefix(&key.document.index, key.document.kind, &key.document.name);
+        let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
+        let (writer, encoding) = (PageWriter::new(&base), key.encoding);
+        let written = Written { come, writer: Some(writer), files: Vec::new(), back: give_back, size: None };
+        let packed = tokio::task::spawn_blocking(move || written.packed(encoding));
+        Some(Self { key, parts, back, packed })
+    }
+
+    /// Hands over the next files. To be called on a thread that may wait.
+    pub(super) fn files(&mut self, come: Vec<File>) {
+        if !come.is_empty() {
+            // Who has ended says so at the end.
+            let _ = self.parts.send(Part::Files(come));
+        }
+    }
+
+    /// `page` is all but for the files that were handed over. Yields the whole, and the answer unless it is told in another
+    /// way than its files were; nothing where the other thread is gone, and the files with it.
+    pub(super) fn finish(self, page: ProjectPage) -> Option<(ProjectPage, Option<FirstBody>)> {
+        let Self { key, parts, back, packed } = self;
+        parts.send(Part::Rest(page)).ok()?;
+        let page = back.recv().ok()?;
+        let is_told_so = page.files_offered().len() == page.files.len();
+        Some((page, is_told_so.then_some(FirstBody { key, packed })))
     }
 }
 
-impl Packer {
-    fn start(encoding: Encoding) -> Self {
-        let (pieces, come) = sync_channel(PIECES_MAX);
-        let pack = move || {
-            let body = pack_large(encoding, come)?;
-            Ok(Packed::new(body, encoding))
+/// The pieces of a page that is written while its files come.
+struct Written {
+    come: Receiver<Part>,
+    /// Until the end is written.
+    writer: Option<PageWriter>,
+    files: Vec<File>,
+    back: SyncSender<ProjectPage>,
+    /// Of the whole, in bytes, about: known at its end.
+    size: Option<usize>,
+}
+
+impl Written {
+    fn packed(mut self, encoding: Encoding) -> io::Result<Option<Packed>> {
+        let Some(first) = self.next() else { return Ok(None) };
+        let begun = self.size;
+        let body = match begun {
+            Some(size) if !is_large(size) => Ok(pack(encoding, size, |out| out.write_all(&first))),
+            _ => pack_large(encoding, iter::once(first).chain(&mut self)).map(|body| (body, encoding)),
         };
-        Self { pieces, packed: tokio::task::spawn_blocking(pack) }
+        // The page goes back even where its answer failed.
+        (&mut self).for_each(drop);
+        let (body, encoding) = body?;
+        // Of about the size of a large one, it would be packed in another way when it is rendered again.
+        let is_as_rendered = begun.is_some() || self.size.is_some_and(is_large);
+        Ok(is_as_rendered.then(|| Packed::new(body, encoding)))
+    }
+}
+
+impl Iterator for Written {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let writer = self.writer.as_mut()?;
+            // Without an end the reader has given up.
+            match self.come.recv().ok()? {
+                Part::Files(files) => {
+                    let piece = writer.files(&files);
+                    self.files.extend(files);
+                    if piece.is_some() {
+                        return piece;
+                    }
+                }
+                Part::Rest(mut page) => {
+                    let mut rest = writer.files(&page.files).unwrap_or_default();
+                    self.files.append(&mut page.files);
+                    page.files = std::mem::take(&mut self.files);
+                    self.size = Some(page.files.len() * FILE_BYTES);
+                    rest.extend(self.writer.take()?.finish(&page));
+                    // Nobody waits for it any more where the fetch was given up.
+                    let _ = self.back.send(page);
+                    return Some(rest);
+                }
+            }
+        }
     }
 }
 
@@ -101,10 +141,6 @@ impl Packed {
 
 impl FirstBody {
     pub(super) async fn body(self) -> Option<(PageKey, Packed)> {
-        let packed = match self.packed {
-            MaybePacked::Here(packed) => packed,
-            MaybePacked::Coming(packed) => packed.await.ok()?.ok()?,
-        };
-        Some((self.key, packed))
+        Some((self.key, self.packed.await.ok()?.ok()??))
     }
 }

@@ -380,11 +380,13 @@ fn read_pieces(
     while let Some(piece) = pieces.blocking_recv() {
         reader.read(&piece)?;
         if let Some(first) = &mut first {
-            first.files(reader.files());
+            first.files(reader.take_files());
         }
     }
     let page = reader.finish(&[])?;
-    let first = first.and_then(|first| first.finish(&page));
+    let Some(first) = first else { return Ok(Read { page, first: None }) };
+    let (page, first) =
+        first.finish(page).ok_or_else(|| PageError::Json("its files were lost on their way".to_owned()))?;
     Ok(Read { page, first })
 }
 

@@ -165,6 +165,10 @@ impl<'de> Visitor<'de> for FileVisitor {
                     }
                 }
                 Ok(FileKey::CoreMetadata) => draft.core_metadata = map.next_value_seed(StatedSeed)?.core_metadata(),
+                // The public index says the same twice.
+                Ok(FileKey::OldCoreMetadata) if draft.core_metadata != CoreMetadata::Absent => {
+                    map.next_value::<IgnoredAny>()?;
+                }
                 Ok(FileKey::OldCoreMetadata) => {
                     let stated = map.next_value_seed(StatedSeed)?.core_metadata();
                     if stated != CoreMetadata::Absent {

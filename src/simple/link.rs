@@ -1,4 +1,5 @@
 use crate::names::IndexName;
+use memchr::memchr2;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use url::Url;
@@ -35,10 +36,11 @@ impl Links {
     /// The absolute form of a link without its fragment; `None` when it is no http or https URL with a host, or has
     /// a user or password in it.
     pub(super) fn resolve(&mut self, raw: &str) -> Option<String> {
-        let raw = raw.split_once('#').map_or(raw, |(link, _)| link);
+        // A fragment is not plain.
         if !self.origin.is_empty() && raw.strip_prefix(self.origin.as_str()).is_some_and(is_plain_path) {
             return Some(raw.to_owned());
         }
+        let raw = raw.split_once('#').map_or(raw, |(link, _)| link);
         let mut url = match &self.base {
             Some(base) => base.join(raw).ok()?,
             None => Url::parse(raw).ok()?,
@@ -91,6 +93,9 @@ pub(super) fn path_of(url: &str) -> &str {
 
 /// The last segment of a URL's path, decoded; `None` when it is not UTF-8.
 pub(super) fn last_segment(url: &str) -> Option<Cow<'_, str>> {
+    if memchr2(b'?', b'%', url.as_bytes()).is_none() {
+        return url.rsplit('/').next().map(Cow::Borrowed);
+    }
     let segment = path_of(url).rsplit('/').next()?;
     if !segment.contains('%') {
         return Some(Cow::Borrowed(segment));

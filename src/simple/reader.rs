@@ -152,9 +152,9 @@ impl PageReader {
         })
     }
 
-    /// The files that were taken so far.
-    pub fn files(&self) -> &[File] {
-        &self.files.files
+    /// Takes the files that were read since the last time; [`finish`](Self::finish) yields the others.
+    pub fn take_files(&mut self) -> Vec<File> {
+        std::mem::take(&mut self.files.files)
     }
 
     /// Reads what is whole in `bytes`, and yields how many of them that is. `is_last`: nothing comes after them.

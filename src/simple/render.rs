@@ -204,12 +204,9 @@ impl PageWriter {
         Self { json, base, files: 0 }
     }
 
-    /// Writes the files from that number on which was not written yet, of all that have come. Yields a piece when there
-    /// is one.
-    pub fn files(&mut self, come: &[File]) -> Option<Vec<u8>> {
-        for file in come.get(self.files..).unwrap_or_default() {
-            self.file(file, None);
-        }
+    /// Writes the next files. Yields a piece when there is one.
+    pub fn files(&mut self, next: &[File]) -> Option<Vec<u8>> {
+        next.iter().for_each(|file| self.file(file, None));
         let room = || Vec::with_capacity(PIECE_BYTES + HEAD_BYTES);
         (self.json.out.len() >= PIECE_BYTES).then(|| std::mem::replace(&mut self.json.out, room()))
     }
