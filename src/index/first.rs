@@ -58,10 +58,8 @@ impl First {
 
     /// Hands over the next files. To be called on a thread that may wait.
     pub(super) fn files(&mut self, come: Vec<File>) {
-        if !come.is_empty() {
-            // Who has ended says so at the end.
-            let _ = self.parts.send(Part::Files(come));
-        }
+        // Who has ended says so at the end.
+        let _ = self.parts.send(Part::Files(come));
     }
 
     /// `page` is all but for the files that were handed over. Yields the whole, and the answer unless it is told in another
@@ -142,5 +140,71 @@ impl Packed {
 impl FirstBody {
     pub(super) async fn body(self) -> Option<(PageKey, Packed)> {
         Some((self.key, self.packed.await.ok()?.ok()??))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::ProjectName;
+    use crate::simple::{parse_json, render_json};
+    use serde_json::json;
+    use std::thread;
+    use url::Url;
+
+    const BASE: &str = "../../";
+
+    fn page(files: usize, note: &str) -> ProjectPage {
+        let file = |n| json!({"filename": format!("demo-1.{n}.tar.gz"), "url": format!("demo-1.{n}.tar.gz"), "hashes": {}, "note": note});
+        let files: Vec<_> = (0..files).map(file).collect();
+        let page = json!({"meta": {"api-version": "1.1"}, "name": "demo", "files": files}).to_string();
+        let url = Url::parse("https://index.example/simple/demo/").unwrap();
+        parse_json(page.as_bytes(), &url, &ProjectName::parse("demo").unwrap()).unwrap()
+    }
+
+    /// What becomes of a page whose files come so many at a time; without its end for `is_cut`.
+    fn written(page: &ProjectPage, at_a_time: usize, is_cut: bool) -> (Option<ProjectPage>, Option<Packed>) {
+        let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
+        let writer = Some(PageWriter::new(BASE));
+        let written = Written { come, writer, files: Vec::new(), back: give_back, size: None };
+        let packed = thread::spawn(move || written.packed(Encoding::Zstd).unwrap());
+        let mut rest = page.clone();
+        let last = rest.files.split_off(rest.files.len() - 1);
+        for files in rest.files.chunks(at_a_time) {
+            parts.send(Part::Files(files.to_vec())).unwrap();
+        }
+        rest.files = last;
+        if !is_cut {
+            parts.send(Part::Rest(rest)).unwrap();
+        }
+        drop(parts);
+        (back.recv().ok(), packed.join().unwrap())
+    }
+
+    #[test]
+    fn a_page_comes_back_whole_with_what_would_be_rendered_of_it() {
+        for files in [1, 2, 30, 3_000] {
+            let page = page(files, "");
+            let rendered = render_json(&page, BASE);
+            let (body, encoding) = pack(Encoding::Zstd, files * FILE_BYTES, |out| out.write_all(&rendered));
+            for at_a_time in [7, 500, 5_000] {
+                let (back, packed) = written(&page, at_a_time, false);
+                let packed = packed.unwrap();
+                assert_eq!(back.as_ref(), Some(&page), "{files} files");
+                assert!(*packed.body == *body && packed.encoding == encoding, "{files} files, {at_a_time} at a time");
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_be_packed_in_another_way_is_thrown_away_and_a_page_without_an_end_is_none() {
+        // Few files, long ones: a piece left before that was known.
+        let long = page(30, &"x".repeat(4_000));
+        let (back, packed) = written(&long, 7, false);
+        assert!(back == Some(long.clone()) && packed.is_none());
+        for page in [long, page(3_000, "")] {
+            let (back, packed) = written(&page, 500, true);
+            assert!(back.is_none() && packed.is_none());
+        }
     }
 }

@@ -31,6 +31,10 @@ pub(super) const READING_MAX: usize = 4;
 /// Pieces of such a page on their way to its thread.
 const PIECES_MAX: usize = 4;
 
+/// Files of such a page that are handed over to be written, at least: about 64 KB of it, for which a thread is worth
+/// being woken. A page that came compressed is read in many small pieces.
+const FILES_AT_ONCE: usize = 128;
+
 /// Before a page is written: its first client's answer is made and sent meanwhile, without a rival for the cores.
 const SAVE_PAUSE: Duration = Duration::from_millis(20);
 
@@ -379,7 +383,9 @@ fn read_pieces(
 ) -> Result<Read, PageError> {
     while let Some(piece) = pieces.blocking_recv() {
         reader.read(&piece)?;
-        if let Some(first) = &mut first {
+        if let Some(first) = &mut first
+            && reader.files_len() >= FILES_AT_ONCE
+        {
             first.files(reader.take_files());
         }
     }

@@ -90,10 +90,12 @@ fn carry_out(
     mut given: mpsc::UnboundedReceiver<Order>,
 ) -> Result<Landed, SpoolError> {
     let mut batch = Vec::with_capacity(BATCH_PIECES_MAX);
+    // The first piece goes to the followers alone: they wait for the first byte, not for as many as have come.
+    let mut at_once = 1;
     while let Some(first) = given.blocking_recv() {
         let mut promise = None;
         let come = iter::once(first).chain(iter::from_fn(|| given.try_recv().ok()));
-        for order in come.take(BATCH_PIECES_MAX) {
+        for order in come.take(at_once) {
             match order {
                 Order::Write(piece) => {
                     spool.append(&piece.bytes)?;
@@ -107,6 +109,7 @@ fn carry_out(
         for piece in batch.drain(..) {
             spool.hash(&piece.bytes);
         }
+        at_once = BATCH_PIECES_MAX;
         if let Some(Promise { size, sha256, disk }) = promise {
             let (digest, len) = (spool.verify(size, sha256)?, spool.written());
             return Ok(Landed { digest, len, file: spool.publish(&disk, digest) });

@@ -152,6 +152,11 @@ impl PageReader {
         })
     }
 
+    /// How many files were read and not taken.
+    pub fn files_len(&self) -> usize {
+        self.files.files.len()
+    }
+
     /// Takes the files that were read since the last time; [`finish`](Self::finish) yields the others.
     pub fn take_files(&mut self) -> Vec<File> {
         std::mem::take(&mut self.files.files)
