@@ -23,7 +23,7 @@ pub(super) struct First {
 enum Part {
     Files(Vec<File>),
     /// The page but for the files that went before.
-    Rest(ProjectPage),
+    Rest(Box<ProjectPage>),
 }
 
 /// A body as it is sent.
@@ -66,7 +66,7 @@ impl First {
     /// way than its files were; nothing where the other thread is gone, and the files with it.
     pub(super) fn finish(self, page: ProjectPage) -> Option<(ProjectPage, Option<FirstBody>)> {
         let Self { key, parts, back, packed } = self;
-        parts.send(Part::Rest(page)).ok()?;
+        parts.send(Part::Rest(Box::new(page))).ok()?;
         let page = back.recv().ok()?;
         let is_told_so = page.files_offered().len() == page.files.len();
         Some((page, is_told_so.then_some(FirstBody { key, packed })))
@@ -121,9 +121,9 @@ impl Iterator for Written {
                     self.files.append(&mut page.files);
                     page.files = std::mem::take(&mut self.files);
                     self.size = Some(page.files.len() * FILE_BYTES);
-                    rest.extend(self.writer.take()?.finish(&page));
+                    rest.extend(self.writer.take()?.finish(&*page));
                     // Nobody waits for it any more where the fetch was given up.
-                    let _ = self.back.send(page);
+                    let _ = self.back.send(*page);
                     return Some(rest);
                 }
             }
@@ -175,7 +175,7 @@ mod tests {
         }
         rest.files = last;
         if !is_cut {
-            parts.send(Part::Rest(rest)).unwrap();
+            parts.send(Part::Rest(Box::new(rest))).unwrap();
         }
         drop(parts);
         (back.recv().ok(), packed.join().unwrap())

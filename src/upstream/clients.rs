@@ -30,6 +30,7 @@ pub(super) const USER_AGENT: &str = concat!("sidewheel/", env!("CARGO_PKG_VERSIO
 pub struct Clients {
     pub(super) listed: Client,
     pub(super) public: Client,
+    /// For what [`PlainClient::takes`] of the listed ones.
     pub(super) plain: PlainClient,
     /// Pages and files wait in lines of their own, so that long downloads do not hold up pages.
     pub(super) pages: Lane,
