@@ -71,7 +71,12 @@ pub async fn migrate(data: &Path) -> Result<Option<Migrated>, FormatError> {
     let migrated = match oldest < FORMAT {
         false => None,
         true => {
-            let kept = keep(data, &databases).await?;
+            // A run that was killed between the two kept both: what nobody can fetch again is as it will be.
+            let is_begun = databases[0].found().await? == Some(FORMAT);
+            let kept = match copies(data).take_while(|copy| copy.exists()).last().filter(|_| is_begun) {
+                Some(kept) => kept,
+                None => keep(data, &databases).await?,
+            };
             for database in &databases {
                 database.migrate().await?;
             }
@@ -123,7 +128,7 @@ pub fn write_format(data: &Path, format: &str) -> io::Result<()> {
 /// Copies the databases as they are now to `before-format-N`, which has its name when it is whole. What could be fetched
 /// again is left out where there is no room for it.
 async fn keep(data: &Path, databases: &[Database; 2]) -> Result<PathBuf, FormatError> {
-    let name = format!("before-format-{FORMAT}");
+    let name = copies_name();
     let new = data.join(format!("{name}.new"));
     let failed = failed(data);
     if new.exists() {
@@ -141,9 +146,8 @@ async fn keep(data: &Path, databases: &[Database; 2]) -> Result<PathBuf, FormatE
         }
     }
     File::open(&new).and_then(|directory| directory.sync_all()).map_err(&failed)?;
-    let mut names = (0..KEPT_MAX).map(|n| data.join(if n == 0 { name.clone() } else { format!("{name}.{n}") }));
     let last = data.join(&name);
-    let kept = match names.find(|kept| !kept.exists() || same(kept, &new)) {
+    let kept = match copies(data).find(|kept| !kept.exists() || same(kept, &new)) {
         // A run that was killed before the migration left the very same.
         Some(kept) if kept.exists() => {
             fs::remove_dir_all(&new).map_err(&failed)?;
@@ -158,6 +162,16 @@ async fn keep(data: &Path, databases: &[Database; 2]) -> Result<PathBuf, FormatE
     fs::rename(&new, &kept).map_err(&failed)?;
     File::open(data).and_then(|directory| directory.sync_all()).map_err(&failed)?;
     Ok(kept)
+}
+
+/// Where copies are kept, the first one first.
+fn copies(data: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = copies_name();
+    (0..KEPT_MAX).map(move |n| data.join(if n == 0 { name.clone() } else { format!("{name}.{n}") }))
+}
+
+fn copies_name() -> String {
+    format!("before-format-{FORMAT}")
 }
 
 /// Whether what nobody can fetch again is the same in both.

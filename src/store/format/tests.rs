@@ -76,6 +76,7 @@ async fn a_kill_at_any_step_is_made_good_by_the_next_run() {
     assert_eq!(formats(data).await, (Some(FORMAT), Some(FORMAT), FORMAT.to_string()));
     let (private, _, _) = formats(&data.join("before-format-3")).await;
     assert_eq!(private, Some(1), "the copy from before gave way to one of after");
+    assert_eq!(entries(data), ["before-format-3"], "what was brought up already is no state from before");
     // Killed before the file was written.
     fs::remove_file(data.join(FORMAT_FILE)).unwrap();
     assert_eq!(migrate(data).await.unwrap(), None);
