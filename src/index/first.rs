@@ -13,11 +13,10 @@ use tokio::task::JoinHandle;
 /// that reads it: that one hands the files over, and gets them back with the page. It is what would be rendered of the
 /// whole page, or it is thrown away.
 pub(super) struct First {
-    key: PageKey,
     parts: SyncSender<Part>,
     /// Where the page comes back to.
     back: Receiver<ProjectPage>,
-    packed: JoinHandle<io::Result<Option<Packed>>>,
+    body: FirstBody,
 }
 
 enum Part {
@@ -53,7 +52,7 @@ impl First {
         let (writer, encoding) = (PageWriter::new(&base), key.encoding);
         let written = Written { come, writer: Some(writer), files: Vec::new(), back: give_back, size: None };
         let packed = tokio::task::spawn_blocking(move || written.packed(encoding));
-        Some(Self { key, parts, back, packed })
+        Some(Self { parts, back, body: FirstBody { key, packed } })
     }
 
     /// Hands over the next files. To be called on a thread that may wait.
@@ -65,11 +64,10 @@ impl First {
     /// `page` is all but for the files that were handed over. Yields the whole, and the answer unless it is told in another
     /// way than its files were; nothing where the other thread is gone, and the files with it.
     pub(super) fn finish(self, page: ProjectPage) -> Option<(ProjectPage, Option<FirstBody>)> {
-        let Self { key, parts, back, packed } = self;
-        parts.send(Part::Rest(Box::new(page))).ok()?;
-        let page = back.recv().ok()?;
+        self.parts.send(Part::Rest(Box::new(page))).ok()?;
+        let page = self.back.recv().ok()?;
         let is_told_so = page.files_offered().len() == page.files.len();
-        Some((page, is_told_so.then_some(FirstBody { key, packed })))
+        Some((page, is_told_so.then_some(self.body)))
     }
 }
 

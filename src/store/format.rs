@@ -57,7 +57,7 @@ pub enum FormatError {
 pub async fn migrate(data: &Path) -> Result<Option<Migrated>, FormatError> {
     check(data)?;
     let databases = [Database::private(data), Database::store(data)];
-    let mut oldest = FORMAT;
+    let (mut oldest, mut is_begun) = (FORMAT, false);
     for database in &databases {
         match database.found().await? {
             // What cannot be opened is told by who opens it to use it.
@@ -65,14 +65,16 @@ pub async fn migrate(data: &Path) -> Result<Option<Migrated>, FormatError> {
             Some(found) if found > FORMAT => {
                 return Err(FormatError::Newer { path: data.to_owned(), found, by: String::new() });
             }
-            Some(found) => oldest = oldest.min(found),
+            Some(found) => {
+                oldest = oldest.min(found);
+                is_begun |= found == FORMAT && !database.can_be_lost;
+            }
         }
     }
     let migrated = match oldest < FORMAT {
         false => None,
         true => {
             // A run that was killed between the two kept both: what nobody can fetch again is as it will be.
-            let is_begun = databases[0].found().await? == Some(FORMAT);
             let kept = match copies(data).take_while(|copy| copy.exists()).last().filter(|_| is_begun) {
                 Some(kept) => kept,
                 None => keep(data, &databases).await?,
