@@ -17,8 +17,10 @@ mod list_html;
 mod list_json;
 mod metadata;
 mod page;
+mod plain;
 mod reader;
 mod render;
+mod stated;
 mod tags;
 mod told;
 

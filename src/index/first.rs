@@ -2,8 +2,10 @@ use super::keys::PageKey;
 use super::packing::{is_large, pack, pack_large};
 use super::render::{FILE_BYTES, etag};
 use crate::http::{Encoding, Format};
+use crate::names::Sha256;
 use crate::platform::Fixed;
 use crate::simple::{File, PageWriter, ProjectPage};
+use sha2::Digest;
 use std::io;
 use std::iter;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -50,7 +52,7 @@ impl First {
         let base = key.base.prefix(&key.document.index, key.document.kind, &key.document.name);
         let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
         let (writer, encoding) = (PageWriter::new(&base), key.encoding);
-        let written = Written { come, writer: Some(writer), files: Vec::new(), back: give_back, size: None };
+        let written = Written { come, writer: Some(writer), read: Vec::new(), back: give_back, size: None };
         let packed = tokio::task::spawn_blocking(move || written.packed(encoding));
         Some(Self { parts, back, body: FirstBody { key, packed } })
     }
@@ -76,7 +78,8 @@ struct Written {
     come: Receiver<Part>,
     /// Until the end is written.
     writer: Option<PageWriter>,
-    files: Vec<File>,
+    /// The files that were written, as they came.
+    read: Vec<Vec<File>>,
     back: SyncSender<ProjectPage>,
     /// Of the whole, in bytes, about: known at its end.
     size: Option<usize>,
@@ -86,16 +89,19 @@ impl Written {
     fn packed(mut self, encoding: Encoding) -> io::Result<Option<Packed>> {
         let Some(first) = self.next() else { return Ok(None) };
         let begun = self.size;
-        let body = match begun {
-            Some(size) if !is_large(size) => Ok(pack(encoding, size, |out| out.write_all(&first))),
-            _ => pack_large(encoding, iter::once(first).chain(&mut self)).map(|body| (body, encoding)),
+        let packed = match begun {
+            Some(size) if !is_large(size) => {
+                let (body, encoding) = pack(encoding, size, |out| out.write_all(&first));
+                Ok(Packed::new(body, encoding))
+            }
+            _ => Packed::of_pieces(iter::once(first).chain(&mut self), encoding),
         };
         // The page goes back even where its answer failed.
         (&mut self).for_each(drop);
-        let (body, encoding) = body?;
+        let packed = packed?;
         // Of about the size of a large one, it would be packed in another way when it is rendered again.
         let is_as_rendered = begun.is_some() || self.size.is_some_and(is_large);
-        Ok(is_as_rendered.then(|| Packed::new(body, encoding)))
+        Ok(is_as_rendered.then_some(packed))
     }
 }
 
@@ -109,15 +115,15 @@ impl Iterator for Written {
             match self.come.recv().ok()? {
                 Part::Files(files) => {
                     let piece = writer.files(&files);
-                    self.files.extend(files);
+                    self.read.push(files);
                     if piece.is_some() {
                         return piece;
                     }
                 }
                 Part::Rest(mut page) => {
                     let mut rest = writer.files(&page.files).unwrap_or_default();
-                    self.files.append(&mut page.files);
-                    page.files = std::mem::take(&mut self.files);
+                    self.read.push(std::mem::take(&mut page.files));
+                    page.files = joined(std::mem::take(&mut self.read));
                     self.size = Some(page.files.len() * FILE_BYTES);
                     rest.extend(self.writer.take()?.finish(&*page));
                     // Nobody waits for it any more where the fetch was given up.
@@ -129,9 +135,26 @@ impl Iterator for Written {
     }
 }
 
+fn joined(parts: Vec<Vec<File>>) -> Vec<File> {
+    let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    parts.into_iter().for_each(|part| all.extend(part));
+    all
+}
+
 impl Packed {
     pub(super) fn new(body: Vec<u8>, encoding: Encoding) -> Self {
-        Self { etag: etag(&body, encoding), body: body.into(), encoding }
+        Self { etag: etag(&Sha256::of(&body), encoding), body: body.into(), encoding }
+    }
+
+    /// A large page. As it is, its pieces are digested while the others come, and copied once.
+    fn of_pieces(pieces: impl Iterator<Item = Vec<u8>>, encoding: Encoding) -> io::Result<Self> {
+        if encoding != Encoding::Identity {
+            return Ok(Self::new(pack_large(encoding, pieces)?, encoding));
+        }
+        let mut digest = sha2::Sha256::new();
+        let pieces: Vec<_> = pieces.inspect(|piece| digest.update(piece)).collect();
+        let digest = Sha256::from_bytes(digest.finalize().into());
+        Ok(Self { etag: etag(&digest, encoding), body: Fixed::gathered(&pieces), encoding })
     }
 }
 
@@ -161,11 +184,16 @@ mod tests {
     }
 
     /// What becomes of a page whose files come so many at a time; without its end for `is_cut`.
-    fn written(page: &ProjectPage, at_a_time: usize, is_cut: bool) -> (Option<ProjectPage>, Option<Packed>) {
+    fn written(
+        page: &ProjectPage,
+        at_a_time: usize,
+        encoding: Encoding,
+        is_cut: bool,
+    ) -> (Option<ProjectPage>, Option<Packed>) {
         let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
         let writer = Some(PageWriter::new(BASE));
-        let written = Written { come, writer, files: Vec::new(), back: give_back, size: None };
-        let packed = thread::spawn(move || written.packed(Encoding::Zstd).unwrap());
+        let written = Written { come, writer, read: Vec::new(), back: give_back, size: None };
+        let packed = thread::spawn(move || written.packed(encoding).unwrap());
         let mut rest = page.clone();
         let last = rest.files.split_off(rest.files.len() - 1);
         for files in rest.files.chunks(at_a_time) {
@@ -184,12 +212,19 @@ mod tests {
         for files in [1, 2, 30, 3_000] {
             let page = page(files, "");
             let rendered = render_json(&page, BASE);
-            let (body, encoding) = pack(Encoding::Zstd, files * FILE_BYTES, |out| out.write_all(&rendered));
-            for at_a_time in [7, 500, 5_000] {
-                let (back, packed) = written(&page, at_a_time, false);
-                let packed = packed.unwrap();
-                assert_eq!(back.as_ref(), Some(&page), "{files} files");
-                assert!(*packed.body == *body && packed.encoding == encoding, "{files} files, {at_a_time} at a time");
+            for wanted in [Encoding::Zstd, Encoding::Identity] {
+                let (body, encoding) = pack(wanted, files * FILE_BYTES, |out| out.write_all(&rendered));
+                let as_rendered = Packed::new(body, encoding);
+                let as_sent = |packed: &Packed| (packed.body.to_vec(), packed.encoding, packed.etag.clone());
+                for at_a_time in [7, 500, 5_000] {
+                    let (back, packed) = written(&page, at_a_time, wanted, false);
+                    let packed = packed.unwrap();
+                    assert_eq!(back.as_ref(), Some(&page), "{files} files");
+                    assert!(
+                        as_sent(&packed) == as_sent(&as_rendered),
+                        "{files} files, {at_a_time} at a time, {wanted:?}"
+                    );
+                }
             }
         }
     }
@@ -198,10 +233,10 @@ mod tests {
     fn what_would_be_packed_in_another_way_is_thrown_away_and_a_page_without_an_end_is_none() {
         // Few files, long ones: a piece left before that was known.
         let long = page(30, &"x".repeat(4_000));
-        let (back, packed) = written(&long, 7, false);
+        let (back, packed) = written(&long, 7, Encoding::Zstd, false);
         assert!(back == Some(long.clone()) && packed.is_none());
         for page in [long, page(3_000, "")] {
-            let (back, packed) = written(&page, 500, true);
+            let (back, packed) = written(&page, 500, Encoding::Zstd, true);
             assert!(back.is_none() && packed.is_none());
         }
     }

@@ -265,9 +265,9 @@ fn relink(file: &mut Json, base: &str) {
     }
 }
 
-/// A strong tag, of the very bytes that are sent (RFC 9110 §8.8.1): compressed at another level they are others.
-pub(super) fn etag(sent: &[u8], encoding: Encoding) -> String {
-    let digest = Sha256::of(sent).to_hex();
+/// A strong tag, by the digest of the very bytes that are sent (RFC 9110 §8.8.1): compressed at another level they are others.
+pub(super) fn etag(sent: &Sha256, encoding: Encoding) -> String {
+    let digest = sent.to_hex();
     let (front, _) = digest.split_at(32);
     match encoding {
         Encoding::Identity => format!("\"{front}\""),

@@ -33,6 +33,17 @@ impl Fixed {
         Ok(Bytes::from(bytes).into())
     }
 
+    /// All `parts`, one after the other.
+    pub fn gathered(parts: &[Vec<u8>]) -> Self {
+        let len = parts.iter().map(Vec::len).sum();
+        let apart = pages(len).and_then(|mut map| {
+            let mut room = &mut map[..];
+            parts.iter().try_for_each(|part| io::Write::write_all(&mut room, part)).ok()?;
+            Self::sealed(map).ok()
+        });
+        apart.unwrap_or_else(|| Bytes::from(parts.concat()).into())
+    }
+
     fn sealed(map: MmapMut) -> io::Result<Self> {
         Ok(Self { bytes: Bytes::from_owner(map.make_read_only()?), apart: true })
     }
@@ -119,6 +130,8 @@ mod tests {
             assert!(fixed[..] == bytes, "{len}");
             assert_eq!(fixed.is_apart(), cfg!(target_os = "linux") && len >= APART_BYTES_MIN, "{len}");
             assert!(fixed.slice(len / 3..len)[..] == bytes[len / 3..]);
+            let gathered = Fixed::gathered(&[bytes[..len / 3].to_vec(), Vec::new(), bytes[len / 3..].to_vec()]);
+            assert!(gathered[..] == bytes && gathered.is_apart() == fixed.is_apart(), "{len}");
         }
         assert!(Fixed::filled(100_000, |_| Err(io::ErrorKind::UnexpectedEof.into())).is_err());
     }

@@ -3,20 +3,24 @@ use super::link::{Links, last_segment};
 use super::{CoreMetadata, FILES_MAX, File, PageError, Provenance, RequiresPython, TEXT_BYTES_MAX, Yanked};
 use crate::names::{DistFilename, FilenameError};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// What a page states about one file, before it is known whether that can be used.
 #[derive(Default)]
-pub(super) struct Draft {
+#[cfg_attr(test, derive(Debug, PartialEq))]
+pub(super) struct Draft<'a> {
     /// JSON states it; in HTML it is the URL's last segment.
-    pub(super) filename: Option<String>,
-    pub(super) url: Option<String>,
+    pub(super) filename: Option<Cow<'a, str>>,
+    pub(super) url: Option<Cow<'a, str>>,
     pub(super) hashes: Hashes,
     pub(super) size: Option<u64>,
     pub(super) upload_time: Option<String>,
     pub(super) requires_python: RequiresPython,
     pub(super) yanked: Yanked,
     pub(super) core_metadata: CoreMetadata,
+    /// Counts only where `core_metadata` says nothing.
+    pub(super) old_core_metadata: CoreMetadata,
     pub(super) gpg_sig: Option<bool>,
     pub(super) provenance: Provenance,
     pub(super) extra: Option<Box<Map<String, Value>>>,
@@ -42,7 +46,7 @@ impl Files {
     /// # Errors
     ///
     /// Only when the page has too many entries, usable or not.
-    pub(super) fn add(&mut self, draft: Draft) -> Result<(), PageError> {
+    pub(super) fn add(&mut self, draft: Draft<'_>) -> Result<(), PageError> {
         self.entries += 1;
         if self.entries > FILES_MAX {
             return Err(PageError::TooManyFiles);
@@ -64,7 +68,7 @@ impl Files {
         }
     }
 
-    fn check(&mut self, draft: Draft) -> Option<File> {
+    fn check(&mut self, draft: Draft<'_>) -> Option<File> {
         if !draft.is_within_limits() {
             return None;
         }
@@ -92,7 +96,7 @@ impl Files {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     fn provenance_is_short(&self) -> bool {
         if let Provenance::Stated(value) = &self.provenance { texts_are_short(value) } else { true }
     }

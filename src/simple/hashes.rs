@@ -3,6 +3,7 @@ use crate::names::Sha256;
 
 /// Hashes by name as a page states them, checked.
 #[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Hashes {
     pub(super) sha256: Option<Sha256>,
     /// (name, hex digits), in order of arrival until [`sorted`](Self::sorted).

@@ -111,7 +111,7 @@ impl PageSink {
     }
 }
 
-fn draft(href: &str, attributes: &Attributes) -> Draft {
+fn draft<'a>(href: &'a str, attributes: &Attributes) -> Draft<'a> {
     let text = |name: &str| attributes.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
     let mut hashes = Hashes::default();
     let (url, fragment) = href.split_once('#').unwrap_or((href, ""));
@@ -124,7 +124,7 @@ fn draft(href: &str, attributes: &Attributes) -> Draft {
     let core_metadata = promise.map_or(CoreMetadata::Absent, |promise| core_metadata(promise, &mut hashes.bad));
     Draft {
         filename: None,
-        url: Some(url.to_owned()),
+        url: Some(url.into()),
         hashes,
         size: attributes.get("data-size").and_then(|size| size.parse().ok()),
         upload_time: text("data-upload-time"),
@@ -136,6 +136,7 @@ fn draft(href: &str, attributes: &Attributes) -> Draft {
             Some(reason) => Yanked::Reason(reason.to_owned()),
         },
         core_metadata,
+        old_core_metadata: CoreMetadata::Absent,
         gpg_sig: match attributes.get("data-gpg-sig") {
             Some("true") => Some(true),
             Some("false") => Some(false),

@@ -1,7 +1,8 @@
 use super::draft::{Draft, texts_are_short};
 use super::hashes::Hashes;
 use super::reader::PageReader;
-use super::{ApiVersion, CoreMetadata, PageError, ProjectPage, RequiresPython, TEXT_BYTES_MAX, Yanked};
+use super::stated::{FileKey, Said};
+use super::{ApiVersion, PageError, ProjectPage, TEXT_BYTES_MAX};
 use crate::names::ProjectName;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
@@ -85,42 +86,7 @@ impl Meta {
     }
 }
 
-#[derive(Clone, Copy)]
-enum FileKey {
-    Filename,
-    Url,
-    Hashes,
-    Size,
-    UploadTime,
-    RequiresPython,
-    Yanked,
-    /// PEP 714's key, and the two older spellings, which count only where the newer says nothing.
-    CoreMetadata,
-    OldCoreMetadata,
-    GpgSig,
-    Provenance,
-}
-
-impl FileKey {
-    fn read(key: &str) -> Result<Self, String> {
-        Ok(match key {
-            "filename" => Self::Filename,
-            "url" => Self::Url,
-            "hashes" => Self::Hashes,
-            "size" => Self::Size,
-            "upload-time" => Self::UploadTime,
-            "requires-python" => Self::RequiresPython,
-            "yanked" => Self::Yanked,
-            "core-metadata" => Self::CoreMetadata,
-            "dist-info-metadata" | "data-dist-info-metadata" => Self::OldCoreMetadata,
-            "gpg-sig" => Self::GpgSig,
-            "provenance" => Self::Provenance,
-            other => return Err(other.to_owned()),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Draft {
+impl<'de> Deserialize<'de> for Draft<'static> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(FileVisitor)
     }
@@ -129,123 +95,89 @@ impl<'de> Deserialize<'de> for Draft {
 struct FileVisitor;
 
 impl<'de> Visitor<'de> for FileVisitor {
-    type Value = Draft;
+    type Value = Draft<'static>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a file")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut draft = Draft::default();
-        let mut older = CoreMetadata::Absent;
-        while let Some(key) = map.next_key_seed(Loose(FileKey::read))?.flatten() {
+        let known = |key: &str| FileKey::of(key).ok_or_else(|| key.to_owned());
+        while let Some(key) = map.next_key_seed(Loose(known))?.flatten() {
             match key {
-                Ok(FileKey::Filename) => draft.filename = map.next_value_seed(Loose(str::to_owned))?,
-                Ok(FileKey::Url) => draft.url = map.next_value_seed(Loose(str::to_owned))?,
-                Ok(FileKey::Hashes) => {
-                    if let Stated::Hashes(hashes) = map.next_value_seed(StatedSeed)? {
-                        draft.hashes = hashes;
-                    }
-                }
-                Ok(FileKey::Size) => draft.size = map.next_value::<Value>()?.as_u64(),
-                Ok(FileKey::UploadTime) => draft.upload_time = map.next_value_seed(Loose(str::to_owned))?,
-                Ok(FileKey::RequiresPython) => {
-                    draft.requires_python = match map.next_value()? {
-                        Value::String(text) => RequiresPython::Specifier(text.into()),
-                        Value::Null => RequiresPython::Null,
-                        _ => RequiresPython::Absent,
-                    }
-                }
-                Ok(FileKey::Yanked) => {
-                    draft.yanked = match map.next_value()? {
-                        Value::Bool(false) => Yanked::No,
-                        Value::Bool(true) => Yanked::Yes,
-                        Value::String(reason) => Yanked::Reason(reason),
-                        _ => Yanked::Absent,
-                    }
-                }
-                Ok(FileKey::CoreMetadata) => draft.core_metadata = map.next_value_seed(StatedSeed)?.core_metadata(),
-                // The public index says the same twice.
-                Ok(FileKey::OldCoreMetadata) if draft.core_metadata != CoreMetadata::Absent => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Ok(FileKey::OldCoreMetadata) => {
-                    let stated = map.next_value_seed(StatedSeed)?.core_metadata();
-                    if stated != CoreMetadata::Absent {
-                        older = stated;
-                    }
-                }
-                Ok(FileKey::GpgSig) => draft.gpg_sig = map.next_value::<Value>()?.as_bool(),
-                Ok(FileKey::Provenance) => {
-                    draft.provenance = map.next_value::<Value>()?.into();
-                }
+                Ok(FileKey::Provenance) => draft.provenance = map.next_value::<Value>()?.into(),
+                Ok(key) => map.next_value_seed(SaidSeed { draft: &mut draft, key })?,
                 Err(other) => {
                     draft.extra.get_or_insert_default().insert(other, map.next_value()?);
                 }
             }
         }
-        // A file without its two required keys cannot be named or fetched; `Files` drops it.
-        if draft.filename.is_none() {
-            draft.url = None;
-        }
-        if draft.core_metadata == CoreMetadata::Absent {
-            draft.core_metadata = older;
-        }
-        Ok(draft)
+        Ok(draft.finish())
     }
 }
 
-/// `hashes`, or a core-metadata key: an object of hashes, or a flag.
-enum Stated {
-    Flag(bool),
-    Hashes(Hashes),
-    Nothing,
+/// Reads what is said under a key.
+struct SaidSeed<'a> {
+    draft: &'a mut Draft<'static>,
+    key: FileKey,
 }
 
-impl Stated {
-    fn core_metadata(self) -> CoreMetadata {
-        match self {
-            Self::Flag(true) => CoreMetadata::Yes,
-            Self::Flag(false) => CoreMetadata::No,
-            Self::Hashes(hashes) => hashes.into_core_metadata(),
-            Self::Nothing => CoreMetadata::Absent,
-        }
+impl SaidSeed<'_> {
+    fn say<E>(self, said: Said<'static>) -> Result<(), E> {
+        self.draft.state(self.key, said);
+        Ok(())
     }
 }
 
-struct StatedSeed;
-
-impl<'de> DeserializeSeed<'de> for StatedSeed {
-    type Value = Stated;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Stated, D::Error> {
+impl<'de> DeserializeSeed<'de> for SaidSeed<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-/// The visits of a value of a type that was not asked for: read to its end, and nothing learnt.
-macro_rules! other_types_are {
-    ($nothing:expr; $($visit:ident: $type:ty),*) => {
-        $(fn $visit<E>(self, _: $type) -> Result<Self::Value, E> { Ok($nothing) })*
-        fn visit_unit<E>(self) -> Result<Self::Value, E> { Ok($nothing) }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok($nothing)
-        }
-    };
-}
-
-impl<'de> Visitor<'de> for StatedSeed {
-    type Value = Stated;
+impl<'de> Visitor<'de> for SaidSeed<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("hashes or a flag")
+        f.write_str("a value")
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Stated, E> {
-        Ok(Stated::Flag(flag))
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.say(Said::Null)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stated, A::Error> {
+    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
+        self.say(Said::Flag(flag))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
+        self.say(Said::Number(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.say(Said::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.say(Said::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.say(Said::Text(text.to_owned().into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        self.say(Said::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        if !self.key.has_hashes() {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return self.say(Said::Other);
+        }
         let mut hashes = Hashes::default();
         while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             let added = map.next_value_seed(Loose(|hex: &str| hashes.add(&name, hex)))?;
@@ -253,10 +185,8 @@ impl<'de> Visitor<'de> for StatedSeed {
                 hashes.bad += 1;
             }
         }
-        Ok(Stated::Hashes(hashes))
+        self.say(Said::Hashes(hashes))
     }
-
-    other_types_are!(Stated::Nothing; visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
 }
 
 /// Reads a text through a function, without an allocation of its own; a value of another type yields `None`.
@@ -280,10 +210,33 @@ impl<'de, T, F: FnOnce(&str) -> T> Visitor<'de> for Loose<F> {
         Ok(Some((self.0)(text)))
     }
 
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<T>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(None)
     }
-
-    other_types_are!(None; visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
 }

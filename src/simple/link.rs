@@ -1,3 +1,4 @@
+use super::plain::every_byte;
 use crate::names::IndexName;
 use memchr::memchr2;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -163,6 +164,10 @@ pub(super) fn write_path(out: &mut Vec<u8>, file: &super::File, home: Option<&In
 }
 
 fn write_segment(out: &mut Vec<u8>, segment: &str) {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'.' | b'_' | b'~');
+    if every_byte(segment, is_unreserved) {
+        return out.extend_from_slice(segment.as_bytes());
+    }
     for piece in utf8_percent_encode(segment, &SEGMENT) {
         out.extend_from_slice(piece.as_bytes());
     }
@@ -251,6 +256,15 @@ mod tests {
             let mut warm = links();
             warm.resolve("https://cdn.example/first.whl");
             prop_assert_eq!(warm.resolve(&raw), links().resolve(&raw));
+        }
+
+        #[test]
+        fn a_segment_is_escaped_where_it_must_be(segment in any::<String>(), plain in "[ -~]{0,20}") {
+            for segment in [segment, plain] {
+                let mut out = Vec::new();
+                write_segment(&mut out, &segment);
+                prop_assert_eq!(out, utf8_percent_encode(&segment, &SEGMENT).to_string().into_bytes());
+            }
         }
 
         #[test]

@@ -1,6 +1,7 @@
 use super::draft::{Draft, Files, texts_are_short};
 use super::json::Meta;
 use super::link::Links;
+use super::plain;
 use super::{File, PageError, ProjectPage, TEXT_BYTES_MAX};
 use crate::names::ProjectName;
 use serde::de::DeserializeOwned;
@@ -159,7 +160,8 @@ impl PageReader {
 
     /// Takes the files that were read since the last time; [`finish`](Self::finish) yields the others.
     pub fn take_files(&mut self) -> Vec<File> {
-        std::mem::take(&mut self.files.files)
+        let like_these = Vec::with_capacity(self.files.files.len());
+        std::mem::replace(&mut self.files.files, like_these)
     }
 
     /// Reads what is whole in `bytes`, and yields how many of them that is. `is_last`: nothing comes after them.
@@ -242,7 +244,13 @@ impl PageReader {
                 self.place = Place::NextKey;
             }
             (Place::FirstFile | Place::File, _) => {
-                let draft: Draft = left.value()?;
+                let draft = match plain::file(left.text) {
+                    Some((draft, used)) => {
+                        left.skip(used);
+                        draft
+                    }
+                    None => left.value::<Draft<'static>>()?,
+                };
                 self.files.add(draft).map_err(Stop::Refused)?;
                 self.place = Place::NextFile;
             }

@@ -1,5 +1,6 @@
 use super::hashes::best;
 use super::link::write_path;
+use super::plain::every_byte;
 use super::{ApiVersion, CoreMetadata, File, ProjectPage, Provenance, RequiresPython, Told, Yanked};
 use crate::names::{IndexName, Sha256};
 use serde_json::{Map, Value};
@@ -277,6 +278,11 @@ impl Json {
     }
 
     pub(super) fn text(&mut self, text: &str) {
+        if every_byte(text, |byte| (byte >= b' ') & (byte != b'"') & (byte != b'\\')) {
+            self.raw("\"");
+            self.raw(text);
+            return self.raw("\"");
+        }
         // Writing text into a Vec cannot fail.
         let _ = serde_json::to_writer(&mut self.out, text);
     }

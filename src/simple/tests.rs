@@ -1,3 +1,4 @@
+use super::render::Json;
 use super::*;
 use crate::names::{DistFilename, ProjectName, Sha256};
 use proptest::collection::vec;
@@ -490,6 +491,15 @@ proptest! {
         }
         written.extend(writer.finish(&page));
         prop_assert_eq!(written, render_json(&page, "../../"));
+    }
+
+    #[test]
+    fn a_text_is_written_as_json_has_it(text in any::<String>(), plain in "[ -~]{0,20}") {
+        for text in [text, plain] {
+            let mut json = Json { out: Vec::new(), stored: false };
+            json.text(&text);
+            prop_assert_eq!(json.out, serde_json::to_vec(&text).unwrap());
+        }
     }
 
     #[test]
