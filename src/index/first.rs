@@ -52,7 +52,7 @@ impl First {
         let base = key.base.prefix(&key.document.index, key.document.kind, &key.document.name);
         let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
         let (writer, encoding) = (PageWriter::new(&base), key.encoding);
-        let written = Written { come, writer: Some(writer), read: Vec::new(), back: give_back, size: None };
+        let written = Written { come, writer: Some(writer), batches: Vec::new(), back: give_back, size: None };
         let packed = tokio::task::spawn_blocking(move || written.packed(encoding));
         Some(Self { parts, back, body: FirstBody { key, packed } })
     }
@@ -78,8 +78,8 @@ struct Written {
     come: Receiver<Part>,
     /// Until the end is written.
     writer: Option<PageWriter>,
-    /// The files that were written, as they came.
-    read: Vec<Vec<File>>,
+    /// The files that were written, as many at a time as they came.
+    batches: Vec<Vec<File>>,
     back: SyncSender<ProjectPage>,
     /// Of the whole, in bytes, about: known at its end.
     size: Option<usize>,
@@ -115,15 +115,15 @@ impl Iterator for Written {
             match self.come.recv().ok()? {
                 Part::Files(files) => {
                     let piece = writer.files(&files);
-                    self.read.push(files);
+                    self.batches.push(files);
                     if piece.is_some() {
                         return piece;
                     }
                 }
                 Part::Rest(mut page) => {
                     let mut rest = writer.files(&page.files).unwrap_or_default();
-                    self.read.push(std::mem::take(&mut page.files));
-                    page.files = joined(std::mem::take(&mut self.read));
+                    self.batches.push(std::mem::take(&mut page.files));
+                    page.files = joined(std::mem::take(&mut self.batches));
                     self.size = Some(page.files.len() * FILE_BYTES);
                     rest.extend(self.writer.take()?.finish(&*page));
                     // Nobody waits for it any more where the fetch was given up.
@@ -135,9 +135,9 @@ impl Iterator for Written {
     }
 }
 
-fn joined(parts: Vec<Vec<File>>) -> Vec<File> {
-    let mut all = Vec::with_capacity(parts.iter().map(Vec::len).sum());
-    parts.into_iter().for_each(|part| all.extend(part));
+fn joined(batches: Vec<Vec<File>>) -> Vec<File> {
+    let mut all = Vec::with_capacity(batches.iter().map(Vec::len).sum());
+    batches.into_iter().for_each(|batch| all.extend(batch));
     all
 }
 
@@ -192,7 +192,7 @@ mod tests {
     ) -> (Option<ProjectPage>, Option<Packed>) {
         let ((parts, come), (give_back, back)) = (sync_channel(PARTS_MAX), sync_channel(1));
         let writer = Some(PageWriter::new(BASE));
-        let written = Written { come, writer, read: Vec::new(), back: give_back, size: None };
+        let written = Written { come, writer, batches: Vec::new(), back: give_back, size: None };
         let packed = thread::spawn(move || written.packed(encoding).unwrap());
         let mut rest = page.clone();
         let last = rest.files.split_off(rest.files.len() - 1);

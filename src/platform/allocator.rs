@@ -13,8 +13,8 @@ const COLLECT_EVERY: Duration = Duration::from_secs(1);
 ///
 /// Before the first thread starts: what is set here holds for those that come after.
 pub fn return_memory_at_once() {
-    purge_at_once();
-    unmap_at_once();
+    tell_mimalloc();
+    tell_glibc();
 }
 
 /// `mi_option_purge_delay` in mimalloc.h: when freed memory is given back, in milliseconds.
@@ -28,7 +28,7 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 const GENERIC_COLLECT: libmimalloc_sys::mi_option_t = 34;
 
 #[expect(unsafe_code, reason = "mimalloc's options have no safe door; each takes two integers")]
-fn purge_at_once() {
+fn tell_mimalloc() {
     for (option, value) in [(PURGE_DELAY, 0), (GENERIC_COLLECT, 1_000)] {
         // SAFETY: it sets an integer that mimalloc reads; the number is one of its options.
         unsafe { libmimalloc_sys::mi_option_set(option, value) };
@@ -42,7 +42,7 @@ fn purge_at_once() {
 /// Measured: `bench/LOG.md`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "glibc's options have no safe door; each takes two integers")]
-fn unmap_at_once() {
+fn tell_glibc() {
     /// The least that is mapped by itself, in bytes: glibc's own default.
     const MAPPED_BYTES_MIN: i32 = 128 * 1024;
     /// SQLite counts what it takes under one lock, and a compressor takes all it needs at once: nobody waits for an arena.
@@ -55,7 +55,7 @@ fn unmap_at_once() {
 }
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn unmap_at_once() {}
+fn tell_glibc() {}
 
 /// For a worker that has nothing to do: takes back what other threads have freed of its memory, now and then. A transfer's
 /// bytes are read by a worker and freed by the thread that writes them, and mimalloc leaves such memory to the one who took

@@ -106,6 +106,7 @@ impl<'a> Draft<'a> {
                 }
             }
             FileKey::GpgSig => self.gpg_sig = if let Said::Flag(flag) = said { Some(flag) } else { None },
+            // Of any other type it is kept as it is: only the general reader has that, and sets it itself.
             FileKey::Provenance => {
                 self.provenance = match said {
                     Said::Text(url) => Value::String(url.into_owned()).into(),
